@@ -1,0 +1,47 @@
+# Tidemill. Two commands on a fresh machine: `make demo` and `make test`.
+# Needed beforehand: Go, a C++ compiler, git. Everything else comes through `go`, and psql for the wire tests from Debian's packages where apt-get is there.
+
+GO       ?= go
+BIN      := bin/tidemill
+STATIC   := $(GO) run honnef.co/go/tools/cmd/staticcheck
+PACKAGES := ./...
+
+.PHONY: build demo test check quick bench clean tools
+
+build:
+	$(GO) build -o $(BIN) ./cmd/tidemill
+
+## demo: a node with the greenhouse example and live data; open the address it prints
+demo: build
+	./$(BIN) demo
+
+## test: everything, with the race detector
+test: tools
+	$(GO) build -o $(BIN) ./cmd/tidemill
+	$(GO) test -race -timeout 25m $(PACKAGES)
+
+## check: format, vet, staticcheck, import policy, quick tests
+check: quick
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet $(PACKAGES)
+	$(STATIC) $(PACKAGES)
+
+quick:
+	$(GO) test -short -timeout 5m ./internal/... ./test/house
+
+## bench: the benchmark tables
+bench: build
+	./$(BIN) bench nexmark
+	./$(BIN) bench ingest
+	./$(BIN) bench freshness
+	./$(BIN) bench pointread
+
+## tools: clients that the wire tests use, where they can be installed
+tools:
+	@if ! command -v psql >/dev/null 2>&1; then \
+		if command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
+			echo "installing postgresql-client (Debian package) for the wire tests"; apt-get update -qq && apt-get install -y -qq postgresql-client >/dev/null; \
+		else echo "psql is not installed: tests that use it are skipped"; fi; fi
+
+clean:
+	rm -rf bin tidemill-data

@@ -1,0 +1,256 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/tidemill/tidemill/internal/catalog"
+	"github.com/tidemill/tidemill/internal/dataflow"
+	"github.com/tidemill/tidemill/internal/log"
+	"github.com/tidemill/tidemill/internal/row"
+	"github.com/tidemill/tidemill/internal/view"
+)
+
+// backlogBytes bounds the changes that are kept for a view that is being built; beyond it the loop waits for the view.
+const backlogBytes = 256 << 20
+
+// bootstrap is a view that is being built beside the running ones.
+type bootstrap struct {
+	view *viewState
+	tick uint64 // the tick whose content it starts from
+	from *Snapshot
+
+	mu      sync.Mutex
+	backlog []Tick // of the ticks since
+	bytes   int64
+	room    chan struct{} // closed when the backlog was taken
+	ended   chan struct{} // closed when the view joined, failed or was given up
+	err     error
+}
+
+// AddView builds a view from its inputs' content and lets it join the loop; it returns when the view is live. reads maps the names of
+// the relations in the graph to their IDs. The engine takes over graph and store. Before Start it joins at once.
+func (e *Engine) AddView(ctx context.Context, rel *catalog.Relation, graph *dataflow.Graph, store *view.Store, reads map[string]uint64) error {
+	b := &bootstrap{room: make(chan struct{}), ended: make(chan struct{})}
+	b.view = &viewState{rel: rel, graph: graph, store: store, reads: reads}
+	if err := e.call(ctx, func() { e.begin(b) }); err != nil {
+		graph.Close()
+		return err
+	}
+	err := e.build(ctx, b)
+	if err != nil {
+		b.end(err)
+		_ = e.call(context.Background(), func() { delete(e.booting, b) })
+		graph.Close()
+	}
+	return err
+}
+
+// begin runs on the loop: the content is that of the last tick, and every later tick is kept for the view.
+func (e *Engine) begin(b *bootstrap) {
+	ids := make([]uint64, 0, len(b.view.reads))
+	for _, id := range b.view.reads {
+		ids = append(ids, id)
+	}
+	b.from = e.Snapshot(ids...)
+	b.tick = b.from.Tick
+	e.booting[b] = true
+}
+
+// build feeds the view with its inputs' content, then with the ticks since, and joins.
+func (e *Engine) build(ctx context.Context, b *bootstrap) error {
+	defer b.from.Close()
+	if err := b.apply(e, map[string]*row.Batch{}); err != nil {
+		return err
+	}
+	for name, id := range b.view.reads {
+		it, err := b.from.Scan(ctx, id, nil)
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", name, err)
+		}
+		err = b.feed(ctx, e, name, it)
+		it.Close()
+		if err != nil {
+			return err
+		}
+	}
+	b.from.Close()
+	for {
+		ticks := b.takeBacklog()
+		if len(ticks) <= 2 {
+			return e.join(ctx, b, ticks)
+		}
+		for _, t := range ticks {
+			if err := b.applyTick(e, t); err != nil {
+				return err
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+func (b *bootstrap) feed(ctx context.Context, e *Engine, name string, it Iterator) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		batch, err := it.Next()
+		if err != nil || batch == nil {
+			return err
+		}
+		if err := b.apply(e, map[string]*row.Batch{name: batch}); err != nil {
+			return err
+		}
+	}
+}
+
+// apply steps the view's graph outside the loop. All that happens before the view joins is one tick of its store.
+func (b *bootstrap) apply(e *Engine, in map[string]*row.Batch) error {
+	delta, err := b.view.step(e.opts.Workers, in)
+	e.takeRejects(b.view)
+	if err != nil {
+		return err
+	}
+	if delta == nil || delta.Len == 0 {
+		return nil
+	}
+	return b.view.store.Load(b.tick, delta)
+}
+
+func (b *bootstrap) applyTick(e *Engine, t Tick) error {
+	in := map[string]*row.Batch{}
+	for name, id := range b.view.reads {
+		if d := t.Changes[id]; d != nil {
+			in[name] = d
+		}
+	}
+	if len(in) == 0 {
+		return nil
+	}
+	return b.apply(e, in)
+}
+
+// join lets the loop take the view over between two ticks, after the ticks that are left.
+func (e *Engine) join(ctx context.Context, b *bootstrap, ticks []Tick) error {
+	var failed error
+	err := e.call(ctx, func() {
+		for _, t := range slices.Concat(ticks, b.takeBacklog()) {
+			if failed = b.applyTick(e, t); failed != nil {
+				return
+			}
+		}
+		delete(e.booting, b)
+		e.views = append(e.views, b.view)
+		e.published.Lock()
+		b.view.store.Publish(e.published.tick)
+		e.published.stores[b.view.rel.ID] = b.view.store
+		e.published.Unlock()
+		b.end(nil)
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}
+
+// add keeps a tick's changes of the relations the view reads.
+func (b *bootstrap) add(t Tick) {
+	kept := Tick{Number: t.Number, Changes: map[uint64]*row.Batch{}}
+	var size int64
+	for _, id := range b.view.reads {
+		if d := t.Changes[id]; d != nil {
+			kept.Changes[id] = d
+			size += d.Size()
+		}
+	}
+	if len(kept.Changes) == 0 {
+		return
+	}
+	b.mu.Lock()
+	b.backlog = append(b.backlog, kept)
+	b.bytes += size
+	b.mu.Unlock()
+}
+
+func (b *bootstrap) takeBacklog() []Tick {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	ticks := b.backlog
+	b.backlog, b.bytes = nil, 0
+	close(b.room)
+	b.room = make(chan struct{})
+	return ticks
+}
+
+// waitForRoom holds the loop while the view is too far behind.
+func (b *bootstrap) waitForRoom(ctx context.Context) {
+	for {
+		b.mu.Lock()
+		full, room := b.bytes > backlogBytes, b.room
+		b.mu.Unlock()
+		if !full {
+			return
+		}
+		select {
+		case <-room:
+		case <-b.ended:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (b *bootstrap) end(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	select {
+	case <-b.ended:
+	default:
+		b.err = err
+		close(b.ended)
+	}
+}
+
+// Drop removes a relation: its reader ends, its view stops.
+func (e *Engine) Drop(ctx context.Context, id uint64) error {
+	return e.call(ctx, func() {
+		e.queues.Lock()
+		if in := e.queues.inputs[id]; in != nil {
+			in.gone = true
+			if in.cancel != nil {
+				in.cancel()
+			}
+			delete(e.queues.inputs, id)
+		}
+		e.queues.Unlock()
+		e.views = slices.DeleteFunc(e.views, func(v *viewState) bool {
+			if v.rel.ID == id {
+				v.graph.Close()
+			}
+			return v.rel.ID == id
+		})
+		e.published.Lock()
+		delete(e.published.stores, id)
+		delete(e.published.applied, id)
+		delete(e.published.stopped, id)
+		close(e.published.advanced)
+		e.published.advanced = make(chan struct{})
+		e.published.Unlock()
+	})
+}
+
+// applied is the published end of the relations' logs, for a caller that holds e.published.
+func (e *Engine) appliedLocked(ids []uint64) map[uint64]log.Offset {
+	out := make(map[uint64]log.Offset, len(ids))
+	for _, id := range ids {
+		if o, ok := e.published.applied[id]; ok {
+			out[id] = o
+		}
+	}
+	return out
+}

@@ -1,0 +1,257 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidemill/tidemill/internal/catalog"
+	"github.com/tidemill/tidemill/internal/dataflow"
+	"github.com/tidemill/tidemill/internal/log"
+	"github.com/tidemill/tidemill/internal/record"
+	"github.com/tidemill/tidemill/internal/row"
+	"github.com/tidemill/tidemill/internal/view"
+)
+
+// Options configures an Engine.
+type Options struct {
+	Log     log.Log
+	Logger  *slog.Logger
+	Workers int // shards per operator, at least 1
+	// Epoch names this run; it is larger than those before.
+	Epoch uint64
+	// Committed reports whether a transaction found in the log was committed before this run.
+	Committed func(record.TxID) bool
+	// OnTick is called on the loop's goroutine after each tick was published; it must not block.
+	OnTick func(Tick)
+	// OnReject is told of rows that a view had to leave out; it must not block.
+	OnReject func(view *catalog.Relation, rejects []dataflow.Reject)
+	// QueueBytes bounds what is decoded and waits per input; 0 is 64 MiB.
+	QueueBytes int64
+	// TickRows bounds the rows a tick takes; 0 is 128k. A single group may exceed it.
+	TickRows int
+}
+
+// Tick is what one tick changed, by relation.
+type Tick struct {
+	Number  uint64
+	Changes map[uint64]*row.Batch
+}
+
+// ErrClosed is returned once the engine is closed.
+var ErrClosed = errors.New("the engine is closed")
+
+// Engine runs the ticks of one database.
+type Engine struct {
+	opts   Options
+	logger *slog.Logger
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	wake   chan struct{} // cap 1: a wake-up is never lost, never doubled
+	calls  chan func()   // run by the loop between ticks
+
+	// The loop's own; no lock.
+	tick    uint64
+	views   []*viewState // dependencies before dependents
+	booting map[*bootstrap]bool
+
+	queues struct {
+		sync.Mutex
+		inputs    map[uint64]*input
+		committed map[record.TxID][]uint64 // transactions of this run to be applied → participants
+		aborted   map[record.TxID]bool
+	}
+
+	published struct {
+		sync.RWMutex
+		tick     uint64
+		applied  map[uint64]log.Offset // per stored relation: everything below is in tick
+		stores   map[uint64]*view.Store
+		stopped  map[uint64]error
+		advanced chan struct{} // closed and replaced with each tick
+	}
+
+	progress struct {
+		tickAt  atomic.Int64 // unix nanoseconds of the last end of a tick
+		waiting atomic.Int64 // unix nanoseconds since when work waits, 0 for none
+	}
+}
+
+// New returns an engine without relations. Add those there are, then Start it.
+func New(o Options) *Engine {
+	if o.QueueBytes == 0 {
+		o.QueueBytes = 64 << 20
+	}
+	if o.TickRows == 0 {
+		o.TickRows = 128 << 10
+	}
+	e := &Engine{opts: o, logger: o.Logger, wake: make(chan struct{}, 1), calls: make(chan func()), tick: 1, booting: map[*bootstrap]bool{}}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.queues.inputs = map[uint64]*input{}
+	e.queues.committed = map[record.TxID][]uint64{}
+	e.queues.aborted = map[record.TxID]bool{}
+	e.published.tick = 1
+	e.published.applied = map[uint64]log.Offset{}
+	e.published.stores = map[uint64]*view.Store{}
+	e.published.stopped = map[uint64]error{}
+	e.published.advanced = make(chan struct{})
+	e.done.Go(e.loop)
+	return e
+}
+
+// Epoch names this run.
+func (e *Engine) Epoch() uint64 { return e.opts.Epoch }
+
+// Start reads what the inputs' topics hold and returns when all of it is in a published tick; from then on the engine follows the log.
+func (e *Engine) Start(ctx context.Context) error {
+	e.queues.Lock()
+	inputs := slices.Collect(maps.Values(e.queues.inputs))
+	e.queues.Unlock()
+	replayed := make(chan error, len(inputs))
+	for _, in := range inputs {
+		bounds, err := e.opts.Log.Bounds(ctx, in.rel.Topic())
+		if err != nil {
+			return fmt.Errorf("finding the end of %s: %w", in.rel.Name, err)
+		}
+		e.startReader(in, bounds.Next, replayed)
+	}
+	for range inputs {
+		select {
+		case err := <-replayed:
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return e.drain(ctx, inputs)
+}
+
+// drain waits until the loop has taken everything that is queued for the inputs.
+func (e *Engine) drain(ctx context.Context, inputs []*input) error {
+	for {
+		advanced := e.advancedC()
+		e.queues.Lock()
+		left := 0
+		for _, in := range inputs {
+			left += len(in.queue)
+		}
+		e.queues.Unlock()
+		if left == 0 {
+			return e.call(ctx, func() {}) // the tick that took the last of it is over
+		}
+		select {
+		case <-advanced:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-e.ctx.Done():
+			return ErrClosed
+		}
+	}
+}
+
+func (e *Engine) advancedC() chan struct{} {
+	e.published.RLock()
+	defer e.published.RUnlock()
+	return e.published.advanced
+}
+
+// Close stops the readers and the loop and waits for them.
+func (e *Engine) Close() {
+	e.cancel()
+	e.done.Wait()
+	for _, v := range e.views {
+		v.graph.Close()
+	}
+}
+
+// call runs f on the loop's goroutine between two ticks and waits for it.
+func (e *Engine) call(ctx context.Context, f func()) error {
+	ran := make(chan struct{})
+	select {
+	case e.calls <- func() { defer close(ran); f() }:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.ctx.Done():
+		return ErrClosed
+	}
+	select {
+	case <-ran:
+		return nil
+	case <-e.ctx.Done():
+		return ErrClosed
+	}
+}
+
+func (e *Engine) signal() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Position is the published end of a stored relation: everything below it is visible.
+func (e *Engine) Position(relation uint64) log.Offset {
+	e.published.RLock()
+	defer e.published.RUnlock()
+	return e.published.applied[relation]
+}
+
+// Tick is the number of the last published tick.
+func (e *Engine) Tick() uint64 {
+	e.published.RLock()
+	defer e.published.RUnlock()
+	return e.published.tick
+}
+
+// WaitFor returns when the record at an offset of a relation is visible.
+func (e *Engine) WaitFor(ctx context.Context, relation uint64, at log.Offset) error {
+	return e.wait(ctx, func() (bool, error) {
+		applied, known := e.published.applied[relation]
+		return !known || applied > at, e.published.stopped[relation]
+	})
+}
+
+// WaitForTick returns when a tick of this run is published.
+func (e *Engine) WaitForTick(ctx context.Context, tick uint64) error {
+	return e.wait(ctx, func() (bool, error) { return e.published.tick >= tick, nil })
+}
+
+func (e *Engine) wait(ctx context.Context, reached func() (bool, error)) error {
+	for {
+		e.published.RLock()
+		ok, err := reached()
+		advanced := e.published.advanced
+		e.published.RUnlock()
+		if ok || err != nil {
+			return err
+		}
+		select {
+		case <-advanced:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-e.ctx.Done():
+			return ErrClosed
+		}
+	}
+}
+
+// Stuck returns since when work waits without a tick ending, 0 if none does.
+func (e *Engine) Stuck(now time.Time) time.Duration {
+	since := e.progress.waiting.Load()
+	if since == 0 {
+		return 0
+	}
+	if t := e.progress.tickAt.Load(); t > since {
+		since = t
+	}
+	return now.Sub(time.Unix(0, since))
+}

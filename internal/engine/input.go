@@ -1,0 +1,344 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/tidemill/tidemill/internal/catalog"
+	"github.com/tidemill/tidemill/internal/log"
+	"github.com/tidemill/tidemill/internal/record"
+	"github.com/tidemill/tidemill/internal/row"
+	"github.com/tidemill/tidemill/internal/view"
+)
+
+// input is a stream or table: what its reader has decoded and the loop has not yet taken.
+type input struct {
+	rel    *catalog.Relation
+	codecs []*row.Codec // by schema version
+	store  *view.Store  // of a table
+	cancel context.CancelFunc
+	space  chan struct{} // cap 1: signalled when the loop took something
+
+	// Guarded by Engine.queues.
+	queue       []group
+	queuedBytes int64
+	gone        bool
+}
+
+// group is what was appended together: it is applied in one tick.
+type group struct {
+	batches []*row.Batch
+	end     log.Offset // above the last record
+	rows    int
+	bytes   int64
+	tx      record.TxID
+	final   bool // the transaction's last group in this topic
+}
+
+// AddInput adds a stream or table. Before Start nothing is read; afterwards the reader starts at once at the beginning of the topic. store is nil
+// for a stream.
+func (e *Engine) AddInput(rel *catalog.Relation, store *view.Store, started bool) error {
+	in := &input{rel: rel, store: store, space: make(chan struct{}, 1)}
+	for _, s := range rel.Versions {
+		c, err := row.NewCodec(s)
+		if err != nil {
+			return fmt.Errorf("preparing to read %s: %w", rel.Name, err)
+		}
+		in.codecs = append(in.codecs, c)
+	}
+	e.queues.Lock()
+	e.queues.inputs[rel.ID] = in
+	e.queues.Unlock()
+	e.published.Lock()
+	e.published.applied[rel.ID] = 0
+	if store != nil {
+		store.Publish(e.published.tick)
+		e.published.stores[rel.ID] = store
+	}
+	e.published.Unlock()
+	if started {
+		e.startReader(in, 0, nil)
+	}
+	return nil
+}
+
+// startReader starts the goroutine that reads an input. If replayed is not nil it is told when everything below end was read.
+func (e *Engine) startReader(in *input, end log.Offset, replayed chan<- error) {
+	ctx, cancel := context.WithCancel(e.ctx)
+	in.cancel = cancel
+	e.done.Go(func() {
+		defer cancel()
+		r := reader{e: e, in: in, ctx: ctx}
+		err := error(nil)
+		if replayed != nil {
+			err = e.opts.Log.ReadRange(ctx, in.rel.Topic(), 0, end, r.take)
+			replayed <- err
+		}
+		if err == nil {
+			err = e.opts.Log.Read(ctx, in.rel.Topic(), max(end, r.next), r.take)
+		}
+		if err != nil && ctx.Err() == nil && !errors.Is(err, log.ErrNoTopic) && !errors.Is(err, log.ErrClosed) {
+			e.logger.Error("reading a topic stopped", "relation", in.rel.Name, "error", err)
+			e.stop(in.rel.ID, fmt.Errorf("reading %s: %w", in.rel.Name, err))
+		}
+	})
+}
+
+// stop marks a relation as one whose content no longer follows its input.
+func (e *Engine) stop(relation uint64, err error) {
+	e.published.Lock()
+	e.published.stopped[relation] = err
+	close(e.published.advanced)
+	e.published.advanced = make(chan struct{})
+	e.published.Unlock()
+}
+
+// reader decodes records into groups.
+type reader struct {
+	e    *Engine
+	in   *input
+	ctx  context.Context
+	open group
+	next log.Offset
+}
+
+func (r *reader) take(rec log.Record) error {
+	h, body, err := record.Parse(rec.Body)
+	if err != nil {
+		return fmt.Errorf("record %d: %w", rec.Offset, err)
+	}
+	b, err := r.in.decode(h, body)
+	if err != nil {
+		return fmt.Errorf("record %d: %w", rec.Offset, err)
+	}
+	r.open.batches = append(r.open.batches, b)
+	r.open.rows += b.Len
+	r.open.bytes += int64(len(rec.Body))
+	r.open.tx, r.open.final = h.Tx, h.Final
+	r.next = rec.Offset + 1
+	if !rec.Last {
+		return nil
+	}
+	r.open.end = r.next
+	g := r.open
+	r.open = group{}
+	return r.e.enqueue(r.ctx, r.in, g)
+}
+
+func (in *input) decode(h record.Header, body []byte) (*row.Batch, error) {
+	if int(h.Schema) >= len(in.codecs) {
+		return nil, fmt.Errorf("%w: schema version %d of %s is not known", record.ErrMalformed, h.Schema, in.rel.Name)
+	}
+	b, err := in.codecs[h.Schema].Decode(body)
+	if err != nil || int(h.Schema) == len(in.codecs)-1 {
+		return b, err
+	}
+	return row.Upgrade(b, in.rel.Versions[h.Schema], in.rel.Columns, nil), nil
+}
+
+// enqueue hands a group to the loop; it waits while the input's queue is full.
+func (e *Engine) enqueue(ctx context.Context, in *input, g group) error {
+	for {
+		e.queues.Lock()
+		if in.gone {
+			e.queues.Unlock()
+			return context.Canceled
+		}
+		if len(in.queue) == 0 || in.queuedBytes+g.bytes <= e.opts.QueueBytes {
+			in.queue = append(in.queue, g)
+			in.queuedBytes += g.bytes
+			e.queues.Unlock()
+			e.signal()
+			return nil
+		}
+		e.queues.Unlock()
+		select {
+		case <-in.space:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Commit tells the engine that a transaction of this run is in the log as a whole; it is applied in one tick.
+func (e *Engine) Commit(tx record.TxID, participants []uint64) {
+	e.queues.Lock()
+	e.queues.committed[tx] = participants
+	e.queues.Unlock()
+	e.signal()
+}
+
+// Abort tells the engine that a transaction of this run will never commit.
+func (e *Engine) Abort(tx record.TxID) {
+	e.queues.Lock()
+	e.queues.aborted[tx] = true
+	e.queues.Unlock()
+	e.signal()
+}
+
+// taken is what a tick takes from one input.
+type taken struct {
+	in     *input
+	groups []group
+	end    log.Offset
+}
+
+// takeQueued takes what the next tick may apply from all inputs: whole groups, up to the bound of rows, and of a transaction
+// everything or nothing.
+func (e *Engine) takeQueued() (took []taken, more bool) {
+	e.queues.Lock()
+	defer e.queues.Unlock()
+	budget := e.opts.TickRows
+	ids := make([]uint64, 0, len(e.queues.inputs))
+	for id, in := range e.queues.inputs {
+		if len(in.queue) > 0 {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	for k, id := range ids {
+		in := e.queues.inputs[id]
+		t, left := e.takeFromLocked(in, max(1, budget/(len(ids)-k)))
+		for i := range t.groups {
+			budget -= t.groups[i].rows
+		}
+		if t.end > 0 {
+			took = append(took, t)
+		}
+		more = more || left
+	}
+	took, applied := e.takeTransactionLocked(took)
+	return took, more || applied
+}
+
+// takeFromLocked takes groups from one input up to the first that belongs to an open transaction.
+func (e *Engine) takeFromLocked(in *input, rows int) (t taken, more bool) {
+	t.in = in
+	n := 0
+	for n < len(in.queue) && rows > 0 {
+		g := &in.queue[n]
+		if g.tx != (record.TxID{}) {
+			verdict := e.verdictLocked(g.tx)
+			if verdict == txOpen || verdict == txCommitted {
+				break
+			}
+			if verdict == txApplied {
+				t.groups = append(t.groups, *g)
+			}
+			t.end = g.end
+			n++
+			continue
+		}
+		t.groups = append(t.groups, *g)
+		t.end = g.end
+		rows -= g.rows
+		n++
+	}
+	more = n < len(in.queue) && rows <= 0
+	in.dropLocked(n)
+	return t, more
+}
+
+func (in *input) dropLocked(n int) {
+	if n == 0 {
+		return
+	}
+	for i := range n {
+		in.queuedBytes -= in.queue[i].bytes
+	}
+	in.queue = slices.Delete(in.queue, 0, n)
+	select {
+	case in.space <- struct{}{}:
+	default:
+	}
+}
+
+type txVerdict uint8
+
+const (
+	txOpen      txVerdict = iota // not decided yet: wait
+	txCommitted                  // of this run: apply all participants together
+	txApplied                    // committed before this run: apply like any other group
+	txAborted                    // skip
+)
+
+func (e *Engine) verdictLocked(tx record.TxID) txVerdict {
+	switch {
+	case e.queues.aborted[tx]:
+		return txAborted
+	case e.queues.committed[tx] != nil:
+		return txCommitted
+	case e.opts.Committed(tx):
+		return txApplied
+	case e.startedBefore(tx):
+		return txAborted
+	}
+	return txOpen
+}
+
+// startedBefore reports whether a transaction was begun by an earlier run: its ID begins with the epoch.
+func (e *Engine) startedBefore(tx record.TxID) bool {
+	epoch := uint64(0)
+	for _, b := range tx[:8] {
+		epoch = epoch<<8 | uint64(b)
+	}
+	return epoch < e.opts.Epoch
+}
+
+// takeTransactionLocked adds the oldest committed transaction whose groups are all at the head of their queues.
+func (e *Engine) takeTransactionLocked(took []taken) ([]taken, bool) {
+	for tx, participants := range e.queues.committed {
+		lengths := make(map[uint64]int, len(participants))
+		ready := true
+		for _, id := range participants {
+			n := 0
+			if in := e.queues.inputs[id]; in != nil {
+				if n = in.headLocked(tx); n == 0 {
+					ready = false
+				}
+			}
+			lengths[id] = n
+		}
+		if !ready {
+			continue
+		}
+		for _, id := range participants {
+			in := e.queues.inputs[id]
+			if in == nil {
+				continue
+			}
+			took = addGroups(took, in, in.queue[:lengths[id]])
+			in.dropLocked(lengths[id])
+		}
+		delete(e.queues.committed, tx)
+		return took, true
+	}
+	return took, false
+}
+
+// headLocked returns the number of groups of a transaction at the head of the queue, 0 while its last one is not there.
+func (in *input) headLocked(tx record.TxID) int {
+	for n := range in.queue {
+		if in.queue[n].tx != tx {
+			return 0
+		}
+		if in.queue[n].final {
+			return n + 1
+		}
+	}
+	return 0
+}
+
+func addGroups(took []taken, in *input, groups []group) []taken {
+	end := groups[len(groups)-1].end
+	for i := range took {
+		if took[i].in == in {
+			took[i].groups = append(took[i].groups, groups...)
+			took[i].end = end
+			return took
+		}
+	}
+	return append(took, taken{in: in, groups: slices.Clone(groups), end: end})
+}

@@ -1,0 +1,230 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/tidemill/tidemill/internal/log"
+	"github.com/tidemill/tidemill/internal/record"
+	"github.com/tidemill/tidemill/internal/row"
+	"github.com/tidemill/tidemill/internal/view"
+)
+
+// Snapshot is the content of some relations at one tick. It keeps what it shows until Close.
+type Snapshot struct {
+	// Tick is the tick it shows.
+	Tick uint64
+	e    *Engine
+
+	mu      sync.Mutex
+	stores  map[uint64]*view.Snapshot
+	applied map[uint64]log.Offset
+	stopped map[uint64]error
+}
+
+// Iterator walks a relation's rows in batches.
+type Iterator interface {
+	// Next returns the next rows, nil at the end.
+	Next() (*row.Batch, error)
+	Close()
+}
+
+// Snapshot returns the content of the relations at the last published tick.
+func (e *Engine) Snapshot(relations ...uint64) *Snapshot {
+	e.published.RLock()
+	defer e.published.RUnlock()
+	s := &Snapshot{Tick: e.published.tick, e: e, stores: map[uint64]*view.Snapshot{}, applied: e.appliedLocked(relations), stopped: map[uint64]error{}}
+	for _, id := range relations {
+		if st := e.published.stores[id]; st != nil {
+			s.stores[id] = st.At()
+		}
+		if err := e.published.stopped[id]; err != nil {
+			s.stopped[id] = err
+		}
+	}
+	return s
+}
+
+// Close frees what the snapshot keeps; it may be called more than once.
+func (s *Snapshot) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, st := range s.stores {
+		st.Close()
+		delete(s.stores, id)
+	}
+}
+
+// View returns the stored content of a view or table, for look-ups, or nil.
+func (s *Snapshot) View(relation uint64) (*view.Snapshot, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stores[relation], s.stopped[relation]
+}
+
+// Scan walks all rows of a relation; columns lists the columns wanted, nil for all, -1 for a column of no meaning.
+func (s *Snapshot) Scan(ctx context.Context, relation uint64, columns []int) (Iterator, error) {
+	st, err := s.View(relation)
+	if err != nil {
+		return nil, err
+	}
+	if st != nil {
+		if columns == nil {
+			columns = everyColumn(len(st.Schema()))
+		}
+		it, err := st.Scan(columns)
+		if err != nil {
+			return nil, err
+		}
+		return storeScan{it}, nil
+	}
+	end, ok := s.applied[relation]
+	if !ok {
+		return nil, fmt.Errorf("relation %d is not in the snapshot", relation)
+	}
+	return s.e.scanTopic(ctx, relation, end, columns)
+}
+
+// storeScan walks a view or table.
+type storeScan struct{ *view.Iterator }
+
+// Next implements Iterator.
+func (s storeScan) Next() (*row.Batch, error) {
+	b, err := s.Iterator.Next()
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	return b, err
+}
+
+func everyColumn(n int) []int {
+	cols := make([]int, n)
+	for i := range cols {
+		cols[i] = i
+	}
+	return cols
+}
+
+// topicScan reads a stream's rows from the log, ahead of the caller by a bounded number of batches.
+type topicScan struct {
+	batches chan *row.Batch
+	err     error // valid once batches is closed
+	cancel  context.CancelFunc
+}
+
+var errScanEnded = errors.New("the scan was closed")
+
+func (e *Engine) scanTopic(ctx context.Context, relation uint64, end log.Offset, columns []int) (Iterator, error) {
+	e.queues.Lock()
+	in := e.queues.inputs[relation]
+	e.queues.Unlock()
+	if in == nil {
+		return nil, fmt.Errorf("relation %d is gone", relation)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	t := &topicScan{batches: make(chan *row.Batch, 8), cancel: cancel}
+	e.done.Go(func() {
+		defer close(t.batches)
+		t.err = e.opts.Log.ReadRange(ctx, in.rel.Topic(), 0, end, func(rec log.Record) error {
+			b, err := e.visible(in, rec)
+			if err != nil || b == nil {
+				return err
+			}
+			if columns != nil {
+				b = projectRows(b, columns)
+			}
+			select {
+			case t.batches <- b:
+				return nil
+			case <-ctx.Done():
+				return errScanEnded
+			case <-e.ctx.Done():
+				return ErrClosed
+			}
+		})
+	})
+	return t, nil
+}
+
+// visible decodes a record, nil if it belongs to a transaction that never committed.
+func (e *Engine) visible(in *input, rec log.Record) (*row.Batch, error) {
+	h, body, err := record.Parse(rec.Body)
+	if err != nil {
+		return nil, err
+	}
+	if h.Tx != (record.TxID{}) && e.startedBefore(h.Tx) && !e.opts.Committed(h.Tx) {
+		return nil, nil
+	}
+	e.queues.Lock()
+	aborted := e.queues.aborted[h.Tx]
+	e.queues.Unlock()
+	if aborted {
+		return nil, nil
+	}
+	return in.decode(h, body)
+}
+
+func projectRows(b *row.Batch, columns []int) *row.Batch {
+	out := &row.Batch{Cols: make([]row.Vec, len(columns)), Len: b.Len}
+	for i, c := range columns {
+		if c < 0 {
+			out.Cols[i] = row.FromValues(row.T(row.Int64), make([]int64, b.Len), nil)
+		} else {
+			out.Cols[i] = b.Cols[c]
+		}
+	}
+	return out
+}
+
+// Next implements Iterator.
+func (t *topicScan) Next() (*row.Batch, error) {
+	b, ok := <-t.batches
+	if !ok {
+		return nil, t.err
+	}
+	return b, nil
+}
+
+// Close implements Iterator.
+func (t *topicScan) Close() {
+	t.cancel()
+	for range t.batches {
+	}
+}
+
+// ViewStatus says how a view is doing.
+type ViewStatus struct {
+	Relation                     uint64
+	Rows, Bytes, StateBytes      int64
+	Ticks, CPUNanos, RejectCount int64
+	Stopped                      error
+}
+
+// Status describes the running views.
+func (e *Engine) Status(ctx context.Context) ([]ViewStatus, error) {
+	var out []ViewStatus
+	err := e.call(ctx, func() {
+		for _, v := range e.views {
+			st := v.store.Stats()
+			out = append(out, ViewStatus{Relation: v.rel.ID, Rows: st.Rows, Bytes: st.Bytes, StateBytes: v.bytes.Load(), Ticks: v.ticks.Load(),
+				CPUNanos: v.cpuNanos.Load(), RejectCount: v.rejected.Load(), Stopped: v.stopped})
+		}
+	})
+	return out, err
+}
+
+// Changes returns the changes of a view or table after a tick of this run up to the published one; ok is false if the history does
+// not reach back.
+func (e *Engine) Changes(relation, after uint64) (changes []view.Change, upTo uint64, ok bool) {
+	e.published.RLock()
+	defer e.published.RUnlock()
+	st := e.published.stores[relation]
+	if st == nil {
+		return nil, e.published.tick, false
+	}
+	changes, ok = st.Changes(after)
+	return changes, e.published.tick, ok
+}

@@ -1,0 +1,229 @@
+package engine
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidemill/tidemill/internal/catalog"
+	"github.com/tidemill/tidemill/internal/dataflow"
+	"github.com/tidemill/tidemill/internal/log"
+	"github.com/tidemill/tidemill/internal/row"
+	"github.com/tidemill/tidemill/internal/view"
+)
+
+// viewState is a running view. It belongs to the loop, but for its counters.
+type viewState struct {
+	rel   *catalog.Relation
+	graph *dataflow.Graph
+	store *view.Store
+	// reads maps the relations' names in the graph to their IDs.
+	reads   map[string]uint64
+	stopped error
+
+	ticks, cpuNanos, bytes, rejected atomic.Int64
+}
+
+func (e *Engine) loop() {
+	defer func() {
+		for b := range e.booting {
+			b.end(ErrClosed)
+		}
+	}()
+	for {
+		select {
+		case f := <-e.calls:
+			f()
+		case <-e.wake:
+			for more := true; more && e.ctx.Err() == nil; {
+				more = e.runTick()
+				select {
+				case f := <-e.calls:
+					f()
+				default:
+				}
+			}
+		case <-e.ctx.Done():
+			return
+		}
+	}
+}
+
+// runTick takes what is queued and runs one tick over it. It reports whether more is queued.
+func (e *Engine) runTick() (more bool) {
+	for b := range e.booting {
+		b.waitForRoom(e.ctx)
+	}
+	took, more := e.takeQueued()
+	if len(took) == 0 {
+		e.progress.waiting.Store(0)
+		return more
+	}
+	e.progress.waiting.CompareAndSwap(0, time.Now().UnixNano())
+	e.tick++
+	t := Tick{Number: e.tick, Changes: map[uint64]*row.Batch{}}
+	applied := make(map[uint64]log.Offset, len(took))
+	for i := range took {
+		delta, err := e.changesOf(&took[i])
+		if err != nil {
+			e.logger.Error("applying changes to a table failed", "relation", took[i].in.rel.Name, "error", err)
+			e.stop(took[i].in.rel.ID, err)
+		}
+		if delta != nil && delta.Len > 0 {
+			t.Changes[took[i].in.rel.ID] = delta
+		}
+		applied[took[i].in.rel.ID] = took[i].end
+	}
+	for _, v := range e.views {
+		e.stepView(v, t)
+	}
+	for b := range e.booting {
+		b.add(t)
+	}
+	e.publish(t, applied)
+	if e.opts.OnTick != nil {
+		e.opts.OnTick(t)
+	}
+	now := time.Now().UnixNano()
+	e.progress.tickAt.Store(now)
+	if !more {
+		e.progress.waiting.Store(0)
+	}
+	return more
+}
+
+// changesOf turns what was taken from an input into the change of its relation.
+func (e *Engine) changesOf(t *taken) (*row.Batch, error) {
+	var batches []*row.Batch
+	for i := range t.groups {
+		batches = append(batches, t.groups[i].batches...)
+	}
+	b := row.Concat(batches)
+	if b == nil || b.Len == 0 {
+		return nil, nil
+	}
+	if t.in.store == nil {
+		return b, nil
+	}
+	delta := b
+	if len(t.in.rel.Key) > 0 {
+		delta = upserts(t.in.store, t.in.rel.Key, b)
+	} else {
+		delta = view.Consolidate(delta)
+	}
+	if delta == nil || delta.Len == 0 {
+		return nil, nil
+	}
+	return delta, t.in.store.Apply(e.tick, delta)
+}
+
+func (e *Engine) stepView(v *viewState, t Tick) {
+	if v.stopped != nil {
+		return
+	}
+	in := map[string]*row.Batch{}
+	for name, id := range v.reads {
+		if b := t.Changes[id]; b != nil {
+			in[name] = b
+		}
+	}
+	if len(in) == 0 {
+		return
+	}
+	delta, err := v.step(e.opts.Workers, in)
+	if err == nil && delta != nil && delta.Len > 0 {
+		err = v.store.Apply(t.Number, delta)
+		t.Changes[v.rel.ID] = delta
+	}
+	e.takeRejects(v)
+	if err != nil {
+		e.stopView(v, err)
+	}
+}
+
+func (e *Engine) takeRejects(v *viewState) {
+	if r := v.graph.TakeRejects(); len(r) > 0 {
+		v.rejected.Add(int64(len(r)))
+		if e.opts.OnReject != nil {
+			e.opts.OnReject(v.rel, r)
+		}
+	}
+}
+
+// stopView stops a view, and those that read it, at an error: a view that has missed a change is never served.
+func (e *Engine) stopView(v *viewState, err error) {
+	v.stopped = err
+	e.logger.Error("a view stopped", "view", v.rel.Name, "error", err)
+	e.stop(v.rel.ID, fmt.Errorf("view %s stopped: %w", v.rel.Name, err))
+	for _, d := range e.views {
+		for _, id := range d.reads {
+			if id == v.rel.ID && d.stopped == nil {
+				e.stopView(d, fmt.Errorf("it reads %s, which stopped", v.rel.Name))
+			}
+		}
+	}
+}
+
+// step runs the view's graph. A panic in it is an error of this view alone.
+func (v *viewState) step(workers int, in map[string]*row.Batch) (delta *row.Batch, err error) {
+	begun := time.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("BUG: %v\n%s", p, debug.Stack())
+		}
+		v.ticks.Add(1)
+		v.cpuNanos.Add(int64(time.Since(begun)))
+		v.bytes.Store(v.graph.Bytes())
+	}()
+	out, err := v.graph.Step(in, parallel)
+	if err != nil {
+		return nil, err
+	}
+	delta = row.Concat(out)
+	if v.graph.AppendOnly() || delta == nil {
+		return delta, nil
+	}
+	return view.Consolidate(delta), nil
+}
+
+// parallel is a dataflow.Runner on goroutines. A panic in one of them is handed to the caller.
+func parallel(n int, f func(int)) {
+	var group sync.WaitGroup
+	var first atomic.Pointer[string]
+	guarded := func(i int) {
+		defer func() {
+			if p := recover(); p != nil {
+				text := fmt.Sprintf("%v\n%s", p, debug.Stack())
+				first.CompareAndSwap(nil, &text)
+			}
+		}()
+		f(i)
+	}
+	for i := 1; i < n; i++ {
+		group.Go(func() { guarded(i) })
+	}
+	guarded(0)
+	group.Wait()
+	if p := first.Load(); p != nil {
+		panic(*p)
+	}
+}
+
+// publish makes a tick visible: all relations at once.
+func (e *Engine) publish(t Tick, applied map[uint64]log.Offset) {
+	e.published.Lock()
+	defer e.published.Unlock()
+	for _, s := range e.published.stores {
+		s.Publish(t.Number)
+	}
+	e.published.tick = t.Number
+	for id, end := range applied {
+		if _, there := e.published.applied[id]; there {
+			e.published.applied[id] = end
+		}
+	}
+	close(e.published.advanced)
+	e.published.advanced = make(chan struct{})
+}

@@ -1,0 +1,353 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/tidemill/tidemill/internal/row"
+)
+
+// node decodes an operator and all below it.
+func (d *decoder) node(v any) Node {
+	defer d.leave(d.enter())
+	o := d.object(v, "an operator")
+	switch op := o.str("type"); op {
+	case "LOGICAL_MATERIALIZED_CTE":
+		return d.materializedCTE(o)
+	case "LOGICAL_CTE_REF":
+		return d.cteRef(o)
+	case "LOGICAL_GET":
+		return d.get(o)
+	case "LOGICAL_DUMMY_SCAN":
+		t := row.T(row.Int32)
+		return &Values{Rows: [][]*Expr{{Const(row.NullValue(t))}}, Width: []row.Type{t}}
+	case "LOGICAL_EXPRESSION_GET":
+		return d.values(o)
+	case "LOGICAL_EMPTY_RESULT":
+		return &Values{Width: d.types(o.list("return_types"))}
+	case "LOGICAL_RECURSIVE_CTE":
+		return d.recursiveCTE(o)
+	}
+	in, s := d.inputs(o)
+	switch o.str("type") {
+	case "LOGICAL_PROJECTION":
+		return &Project{Input: d.single(in), Exprs: d.exprs(o.list("expressions"), s)}
+	case "LOGICAL_FILTER":
+		return d.filter(o, d.single(in), s)
+	case "LOGICAL_AGGREGATE_AND_GROUP_BY":
+		return d.aggregation(o, d.single(in), s)
+	case "LOGICAL_COMPARISON_JOIN":
+		return d.comparisonJoin(o, in)
+	case "LOGICAL_ANY_JOIN":
+		return d.anyJoin(o, in, s)
+	case "LOGICAL_CROSS_PRODUCT":
+		l, r := d.pair(in)
+		return &Join{Kind: Cross, Left: l, Right: r}
+	case "LOGICAL_UNION":
+		return d.union(o, in)
+	case "LOGICAL_DISTINCT":
+		return d.distinct(o, d.single(in), s)
+	case "LOGICAL_ORDER_BY":
+		n := &Sort{Input: d.single(in), Keys: d.orders(o.list("orders"), s)}
+		return selectColumns(n, d.positions(o.list("projections"), len(n.Types())))
+	case "LOGICAL_LIMIT":
+		return d.limit(o, d.single(in))
+	}
+	return d.unsupported(o, in)
+}
+
+// inputs decodes the children of o and returns what expressions of o can refer to.
+func (d *decoder) inputs(o object) ([]Node, scope) {
+	s := scope{bindings: map[uint64]int{}}
+	var in []Node
+	for _, c := range o.list("children") {
+		child := d.node(c)
+		if table, ok := tableIndex(c); ok {
+			s.bindings[d.uint(table)] = s.width
+		}
+		s.width += len(child.Types())
+		in = append(in, child)
+	}
+	return in, s
+}
+
+// tableIndex finds the table index under which an operator's columns are known.
+func tableIndex(v any) (any, bool) {
+	for {
+		m, _ := v.(map[string]any)
+		if t, ok := m["table_index"]; ok {
+			return t, true
+		}
+		below := object(m).list("children")
+		if len(below) != 1 {
+			return nil, false
+		}
+		v = below[0]
+	}
+}
+
+func (d *decoder) single(in []Node) Node {
+	if len(in) != 1 {
+		d.fail("an operator has %d inputs, not one", len(in))
+	}
+	return in[0]
+}
+
+func (d *decoder) pair(in []Node) (l, r Node) {
+	if len(in) != 2 {
+		d.fail("a join has %d inputs", len(in))
+	}
+	return in[0], in[1]
+}
+
+func (d *decoder) types(list []any) []row.Type {
+	ts := make([]row.Type, len(list))
+	for i, v := range list {
+		ts[i] = d.typ(v)
+	}
+	return ts
+}
+
+func (d *decoder) positions(list []any, limit int) []int {
+	var at []int
+	for _, v := range list {
+		at = append(at, d.position(v, limit, "column"))
+	}
+	return at
+}
+
+// selectColumns projects n on some of its columns; none means all.
+func selectColumns(n Node, cols []int) Node {
+	if len(cols) == 0 {
+		return n
+	}
+	types := n.Types()
+	exprs := make([]*Expr, len(cols))
+	for i, c := range cols {
+		exprs[i] = Col(c, types[c])
+	}
+	return &Project{Input: n, Exprs: exprs}
+}
+
+// materializedCTE decodes a definition once; every reference gets the same node.
+func (d *decoder) materializedCTE(o object) Node {
+	children := o.list("children")
+	if len(children) != 2 {
+		d.fail("a common table expression has %d parts", len(children))
+	}
+	index := d.uint(o["table_index"])
+	definition := d.node(children[0])
+	outer, shadowed := d.ctes[index]
+	d.ctes[index] = definition
+	main := d.node(children[1])
+	if shadowed {
+		d.ctes[index] = outer
+	} else {
+		delete(d.ctes, index)
+	}
+	return main
+}
+
+func (d *decoder) cteRef(o object) Node {
+	types := d.types(o.list("chunk_types"))
+	n, ok := d.ctes[d.uint(o["cte_index"])]
+	if !ok {
+		d.fail("a reference to a common table expression that is not in scope")
+	}
+	if n == nil {
+		return recursive(types)
+	}
+	if len(n.Types()) != len(types) {
+		d.fail("a common table expression has %d columns and is used with %d", len(n.Types()), len(types))
+	}
+	return n
+}
+
+// recursiveCTE decodes a recursive query; in its step the definition is nil.
+func (d *decoder) recursiveCTE(o object) Node {
+	children := o.list("children")
+	if len(children) != 2 {
+		d.fail("a recursive query has %d parts", len(children))
+	}
+	anchor := d.node(children[0])
+	d.ctes[d.uint(o["table_index"])] = nil
+	return recursive(anchor.Types(), anchor, d.node(children[1]))
+}
+
+func (d *decoder) values(o object) Node {
+	in, s := d.inputs(o)
+	n := &Values{Width: d.types(o.list("expr_types"))}
+	for _, r := range o.list("expressions") {
+		list, _ := r.([]any)
+		exprs := d.exprs(list, s)
+		if len(exprs) != len(n.Width) {
+			d.fail("a row of VALUES has %d columns, not %d", len(exprs), len(n.Width))
+		}
+		if len(Columns(exprs...)) > 0 {
+			return &Unsupported{What: "VALUES that refer to columns", Hint: hintUnnest, Width: n.Width, Below: in}
+		}
+		n.Rows = append(n.Rows, exprs)
+	}
+	return n
+}
+
+func (d *decoder) filter(o object, in Node, s scope) Node {
+	var predicates []*Expr
+	for _, e := range d.exprs(o.list("expressions"), s) {
+		predicates = conjuncts(predicates, e)
+	}
+	n := in
+	if len(predicates) > 0 {
+		n = &Filter{Input: in, Predicates: predicates}
+	}
+	return selectColumns(n, d.positions(o.list("projection_map"), s.width))
+}
+
+func (d *decoder) aggregation(o object, in Node, s scope) Node {
+	n := &Aggregate{Input: in, Groups: d.exprs(o.list("groups"), s)}
+	for _, e := range o.list("expressions") {
+		n.Calls = append(n.Calls, d.aggregate(e, s))
+	}
+	for _, set := range o.list("grouping_sets") {
+		list, _ := set.([]any)
+		n.Sets = append(n.Sets, d.positions(list, len(n.Groups)))
+	}
+	if len(n.Sets) == 1 && len(n.Sets[0]) == len(n.Groups) {
+		n.Sets = nil
+	}
+	for i, set := range n.Sets {
+		if set == nil {
+			n.Sets[i] = []int{}
+		}
+	}
+	if functions := o.list("grouping_functions"); len(functions) > 0 {
+		width := n.Types()
+		for range functions {
+			width = append(width, row.T(row.Int64))
+		}
+		return &Unsupported{What: "GROUPING()", Hint: "Write one SELECT per grouping set with a constant in its place, combined by UNION ALL.", Width: width, Below: []Node{in}}
+	}
+	return n
+}
+
+var joinKinds = map[string]JoinKind{
+	"INNER": Inner, "LEFT": Left, "RIGHT": Right, "FULL": Full, "OUTER": Full, "SEMI": Semi, "ANTI": Anti, "MARK": Mark, "SINGLE": Single,
+}
+
+func (d *decoder) joinKind(o object) JoinKind {
+	k, ok := joinKinds[o.str("join_type")]
+	if !ok {
+		d.fail("there is no join of type %q", o.str("join_type"))
+	}
+	return k
+}
+
+// comparisonJoin decodes a join on comparisons, each of an expression over the left input with one over the right.
+func (d *decoder) comparisonJoin(o object, in []Node) Node {
+	l, r := d.pair(in)
+	n := &Join{Kind: d.joinKind(o), Left: l, Right: r}
+	lw, rw := len(l.Types()), len(r.Types())
+	for _, c := range o.list("conditions") {
+		cond := d.object(c, "a join condition")
+		name := d.comparison(cond.str("comparison"))
+		left := d.expr(cond["left"], scope{width: lw})
+		right := d.expr(cond["right"], scope{width: rw})
+		if name == Equals || name == NotDistinctFrom {
+			n.Keys = append(n.Keys, JoinKey{Left: left, Right: right, NullsEqual: name == NotDistinctFrom})
+			continue
+		}
+		n.Residual = append(n.Residual, Fn(name, row.T(row.Bool), left, right.shift(lw)))
+	}
+	if p, ok := o["predicate"].(map[string]any); ok {
+		n.Residual = conjuncts(n.Residual, d.expr(p, scope{width: lw + rw}))
+	}
+	return d.joinOutput(n, o, lw, rw)
+}
+
+func (d *decoder) anyJoin(o object, in []Node, s scope) Node {
+	l, r := d.pair(in)
+	n := &Join{Kind: d.joinKind(o), Left: l, Right: r, Residual: conjuncts(nil, d.expr(o["condition"], s))}
+	return d.joinOutput(n, o, len(l.Types()), len(r.Types()))
+}
+
+// joinOutput applies a join's projection maps, which list the columns of each side that it hands on.
+func (d *decoder) joinOutput(n *Join, o object, lw, rw int) Node {
+	left, right := d.positions(o.list("left_projection_map"), lw), d.positions(o.list("right_projection_map"), rw)
+	if left == nil && right == nil {
+		return n
+	}
+	if left == nil {
+		left = upTo(lw)
+	}
+	switch n.Kind {
+	case Semi, Anti:
+		right = nil
+	case Mark:
+		right = []int{0}
+	default:
+		if right == nil {
+			right = upTo(rw)
+		}
+	}
+	cols := left
+	for _, c := range right {
+		cols = append(cols, lw+c)
+	}
+	return selectColumns(n, cols)
+}
+
+func upTo(n int) []int {
+	at := make([]int, n)
+	for i := range at {
+		at[i] = i
+	}
+	return at
+}
+
+func (d *decoder) union(o object, in []Node) Node {
+	if len(in) == 0 {
+		d.fail("a UNION of nothing")
+	}
+	for _, b := range in {
+		if len(b.Types()) != len(in[0].Types()) {
+			d.fail("the branches of a UNION have different widths")
+		}
+	}
+	return &Union{Branches: in}
+}
+
+func (d *decoder) distinct(o object, in Node, s scope) Node {
+	targets := d.exprs(o.list("distinct_targets"), s)
+	covered := Columns(targets...)
+	if o.str("distinct_type") == "DISTINCT" && len(covered) == s.width {
+		return &Distinct{Input: in}
+	}
+	return &Unsupported{
+		What: "DISTINCT ON", Hint: "Use GROUP BY with arg_min(column, order) or arg_max(column, order) for each column that is wanted.",
+		Width: in.Types(), Below: []Node{in},
+	}
+}
+
+func (d *decoder) limit(o object, in Node) Node {
+	count, counted := d.limitBound(o.obj("limit_val"), -1)
+	offset, offsetOK := d.limitBound(o.obj("offset_val"), 0)
+	if !counted || !offsetOK {
+		return &Unsupported{What: "LIMIT with a percentage or an expression", Hint: hintLimit, Width: in.Types(), Below: []Node{in}}
+	}
+	return &Limit{Input: in, Count: count, Offset: offset}
+}
+
+// limitBound reads a bound of a LIMIT, which is unset unless it is there; ok is false for one that is no constant.
+func (d *decoder) limitBound(o object, unset int64) (n int64, ok bool) {
+	switch o.str("type") {
+	case "", "UNSET":
+		return unset, true
+	case "CONSTANT_VALUE":
+		return d.int(o["constant_integer"]), true
+	}
+	return 0, false
+}
+
+// word turns DuckDB's name of an operator into words: "LOGICAL_COPY_TO_FILE" into "COPY TO FILE".
+func word(op string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(op, "LOGICAL_"), "_", " ")
+}

@@ -1,0 +1,111 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tidemill/tidemill/internal/row"
+)
+
+// nullType is the type of a bare NULL.
+var nullType = row.Type{Kind: row.Other, Name: `"NULL"`}
+
+// unnamedStruct begins the name of a struct without member names, for which SQL has no type.
+const unnamedStruct = "ROW("
+
+var plainTypes = map[string]row.Kind{
+	"BOOLEAN": row.Bool, "TINYINT": row.Int8, "SMALLINT": row.Int16, "INTEGER": row.Int32, "BIGINT": row.Int64, "HUGEINT": row.Int128,
+	"UTINYINT": row.Uint8, "USMALLINT": row.Uint16, "UINTEGER": row.Uint32, "UBIGINT": row.Uint64,
+	"FLOAT": row.Float32, "DOUBLE": row.Float64, "BLOB": row.Blob, "DATE": row.Date, "TIME": row.Time,
+	"TIMESTAMP": row.Timestamp, "TIMESTAMP WITH TIME ZONE": row.TimestampTZ, "INTERVAL": row.Interval, "UUID": row.UUID,
+}
+
+// typ decodes a logical type: {"id":…,"type_info":{…}}.
+func (d *decoder) typ(v any) row.Type {
+	defer d.leave(d.enter())
+	o := d.object(v, "a type")
+	id, info := o.str("id"), o.obj("type_info")
+	if k, ok := plainTypes[id]; ok {
+		return row.T(k)
+	}
+	switch id {
+	case "VARCHAR":
+		if strings.EqualFold(info.str("alias"), "JSON") {
+			return row.T(row.JSON)
+		}
+		return row.T(row.String)
+	case "DECIMAL":
+		w, s := d.uint(info["width"]), d.uint(info["scale"])
+		if w < 1 || w > 38 || s > w {
+			d.fail("a DECIMAL(%d,%d)", w, s)
+			return row.DecimalType(18, 3)
+		}
+		return row.DecimalType(uint8(w), uint8(s))
+	case "NULL":
+		return nullType
+	case "LIST":
+		return other(d.typ(info["child_type"]).String() + "[]")
+	case "ARRAY":
+		return other(fmt.Sprintf("%s[%d]", d.typ(info["child_type"]), d.uint(info["size"])))
+	case "STRUCT":
+		return other(d.members("STRUCT", info.list("child_types")))
+	case "UNION":
+		return other(d.members("UNION", unionMembers(info.list("child_types"))))
+	case "MAP":
+		kv := d.object(info["child_type"], "a map's entry").obj("type_info").list("child_types")
+		if len(kv) != 2 {
+			d.fail("a MAP of %d columns", len(kv))
+			return nullType
+		}
+		return other("MAP(" + d.member(kv[0]).String() + ", " + d.member(kv[1]).String() + ")")
+	case "ENUM":
+		return other(enumName(info.list("values")))
+	}
+	return other(id)
+}
+
+func other(name string) row.Type { return row.Type{Kind: row.Other, Name: name} }
+
+func isEnum(t row.Type) bool { return t.Kind == row.Other && strings.HasPrefix(t.Name, "ENUM(") }
+
+// unionMembers leaves out the tag with which a union's list of members begins.
+func unionMembers(members []any) []any {
+	if len(members) > 0 {
+		if first, ok := members[0].(map[string]any); ok && object(first).str("first") == "" {
+			return members[1:]
+		}
+	}
+	return members
+}
+
+// member decodes the type of a {"first":name,"second":type}.
+func (d *decoder) member(v any) row.Type { return d.typ(d.object(v, "a member")["second"]) }
+
+func (d *decoder) members(kind string, members []any) string {
+	var b strings.Builder
+	unnamed := kind == "STRUCT" && len(members) > 0 && d.object(members[0], "a member").str("first") == ""
+	if unnamed {
+		b.WriteString(unnamedStruct)
+	} else {
+		b.WriteString(kind + "(")
+	}
+	for i, m := range members {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if !unnamed {
+			b.WriteString(quoteIdent(d.object(m, "a member").str("first")) + " ")
+		}
+		b.WriteString(d.member(m).String())
+	}
+	return b.String() + ")"
+}
+
+func enumName(values []any) string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		s, _ := v.(string)
+		texts[i] = quoteText(s)
+	}
+	return "ENUM(" + strings.Join(texts, ", ") + ")"
+}

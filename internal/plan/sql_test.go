@@ -1,0 +1,217 @@
+package plan_test
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/tidemill/tidemill/internal/plan"
+)
+
+// sqlWriter writes a plan as a SELECT, so that DuckDB can say what the plan means. Output columns are named c0, c1 ….
+type sqlWriter struct{ err error }
+
+// asSQL writes n; it fails for what has no counterpart in SQL.
+func asSQL(n plan.Node) (string, error) {
+	w := &sqlWriter{}
+	s := w.node(n)
+	return s, w.err
+}
+
+func (w *sqlWriter) fail(format string, args ...any) string {
+	if w.err == nil {
+		w.err = fmt.Errorf(format, args...)
+	}
+	return ""
+}
+
+var reference = regexp.MustCompile(`'(?:[^']|'')*'|"(?:[^"]|"")*"|\$[0-9]+`)
+
+// expr writes an expression over columns with the given names.
+func (w *sqlWriter) expr(e *plan.Expr, names []string) string {
+	text, columns, err := plan.SQLOf(e)
+	if err != nil {
+		return w.fail("%v", err)
+	}
+	return reference.ReplaceAllStringFunc(text, func(m string) string {
+		var i int
+		if _, err := fmt.Sscanf(m, "$%d", &i); err != nil {
+			return m
+		}
+		return names[columns[i-1]]
+	})
+}
+
+func (w *sqlWriter) exprs(es []*plan.Expr, names []string) []string {
+	out := make([]string, len(es))
+	for i, e := range es {
+		out[i] = w.expr(e, names)
+	}
+	return out
+}
+
+func (w *sqlWriter) list(es []*plan.Expr, names []string) string {
+	texts := w.exprs(es, names)
+	for i := range texts {
+		texts[i] += fmt.Sprintf(" AS c%d", i)
+	}
+	return strings.Join(texts, ", ")
+}
+
+func (w *sqlWriter) where(es []*plan.Expr, names []string) string {
+	if len(es) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.exprs(es, names), " AND ")
+}
+
+func columnNames(prefix string, n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("%sc%d", prefix, i)
+	}
+	return names
+}
+
+func (w *sqlWriter) node(n plan.Node) string {
+	switch n := n.(type) {
+	case *plan.Get:
+		names := make([]string, len(n.Columns))
+		list := make([]string, len(n.Columns))
+		for i, c := range n.Schema {
+			names[i] = `"` + c.Name + `"`
+			if n.Columns[i] < 0 {
+				names[i] = "CAST(0 AS BIGINT)"
+			}
+			list[i] = fmt.Sprintf("%s AS c%d", names[i], i)
+		}
+		return "SELECT " + strings.Join(list, ", ") + " FROM " + n.Relation + w.where(n.Filters, names)
+	case *plan.Values:
+		return w.values(n)
+	case *plan.Filter:
+		return "SELECT * FROM (" + w.node(n.Input) + ") t" + w.where(n.Predicates, columnNames("t.", len(n.Input.Types())))
+	case *plan.Project:
+		return "SELECT " + w.list(n.Exprs, columnNames("t.", len(n.Input.Types()))) + " FROM (" + w.node(n.Input) + ") t"
+	case *plan.Aggregate:
+		return w.aggregate(n)
+	case *plan.Join:
+		return w.join(n)
+	case *plan.Union:
+		parts := make([]string, len(n.Branches))
+		for i, b := range n.Branches {
+			parts[i] = "(" + w.node(b) + ")"
+		}
+		return strings.Join(parts, " UNION ALL ")
+	case *plan.Distinct:
+		return "SELECT DISTINCT * FROM (" + w.node(n.Input) + ") t"
+	}
+	return w.fail("%T has no SQL", n)
+}
+
+func (w *sqlWriter) values(n *plan.Values) string {
+	var rows []string
+	for _, r := range n.Rows {
+		rows = append(rows, "SELECT "+w.list(r, nil))
+	}
+	if len(rows) > 0 {
+		return strings.Join(rows, " UNION ALL ")
+	}
+	var nulls []string
+	for i, t := range n.Width {
+		nulls = append(nulls, fmt.Sprintf("CAST(NULL AS %s) AS c%d", t, i))
+	}
+	return "SELECT " + strings.Join(nulls, ", ") + " WHERE false"
+}
+
+func (w *sqlWriter) aggregate(n *plan.Aggregate) string {
+	names := columnNames("t.", len(n.Input.Types()))
+	groups := w.exprs(n.Groups, names)
+	list := make([]string, 0, len(groups)+len(n.Calls))
+	for i, g := range groups {
+		list = append(list, fmt.Sprintf("%s AS c%d", g, i))
+	}
+	for i := range n.Calls {
+		list = append(list, fmt.Sprintf("%s AS c%d", w.call(&n.Calls[i], names), len(groups)+i))
+	}
+	s := "SELECT " + strings.Join(list, ", ") + " FROM (" + w.node(n.Input) + ") t"
+	switch {
+	case n.Sets != nil:
+		sets := make([]string, len(n.Sets))
+		for i, set := range n.Sets {
+			var in []string
+			for _, g := range set {
+				in = append(in, groups[g])
+			}
+			sets[i] = "(" + strings.Join(in, ", ") + ")"
+		}
+		s += " GROUP BY GROUPING SETS (" + strings.Join(sets, ", ") + ")"
+	case len(groups) > 0:
+		s += " GROUP BY " + strings.Join(groups, ", ")
+	}
+	return s
+}
+
+func (w *sqlWriter) call(c *plan.AggregateCall, names []string) string {
+	if len(c.Bind) > 0 {
+		return w.fail("%s has arguments in its bind data", c.Name)
+	}
+	s := `"` + c.Name + `"(`
+	if c.Distinct {
+		s += "DISTINCT "
+	}
+	s += strings.Join(w.exprs(c.Args, names), ", ")
+	for i, k := range c.OrderBy {
+		word := ", "
+		if i == 0 {
+			word = " ORDER BY "
+		}
+		s += word + w.expr(k.Expr, names)
+		if k.Descending {
+			s += " DESC"
+		}
+		if k.NullsFirst {
+			s += " NULLS FIRST"
+		}
+	}
+	s += ")"
+	if c.Filter != nil {
+		s += " FILTER (WHERE " + w.expr(c.Filter, names) + ")"
+	}
+	return s
+}
+
+func (w *sqlWriter) join(n *plan.Join) string {
+	words := map[plan.JoinKind]string{
+		plan.Inner: "JOIN", plan.Left: "LEFT JOIN", plan.Right: "RIGHT JOIN", plan.Full: "FULL JOIN", plan.Semi: "SEMI JOIN", plan.Anti: "ANTI JOIN", plan.Cross: "CROSS JOIN",
+	}
+	word, ok := words[n.Kind]
+	if !ok {
+		return w.fail("join kind %d has no SQL", n.Kind)
+	}
+	l, r := columnNames("l.", len(n.Left.Types())), columnNames("r.", len(n.Right.Types()))
+	both := append(l[:len(l):len(l)], r...)
+	conditions := w.exprs(n.Residual, both)
+	for _, k := range n.Keys {
+		op := " = "
+		if k.NullsEqual {
+			op = " IS NOT DISTINCT FROM "
+		}
+		conditions = append(conditions, w.expr(k.Left, l)+op+w.expr(k.Right, r))
+	}
+	visible := both
+	if n.Kind == plan.Semi || n.Kind == plan.Anti {
+		visible = l
+	}
+	list := make([]string, len(visible))
+	for i, c := range visible {
+		list[i] = fmt.Sprintf("%s AS c%d", c, i)
+	}
+	s := "SELECT " + strings.Join(list, ", ") + " FROM (" + w.node(n.Left) + ") l " + word + " (" + w.node(n.Right) + ") r"
+	if n.Kind == plan.Cross {
+		return s
+	}
+	if len(conditions) == 0 {
+		conditions = []string{"true"}
+	}
+	return s + " ON " + strings.Join(conditions, " AND ")
+}

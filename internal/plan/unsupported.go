@@ -1,0 +1,108 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/tidemill/tidemill/internal/fault"
+	"github.com/tidemill/tidemill/internal/row"
+)
+
+// Hints that several refusals share.
+const (
+	hintUnnest = "Split nested values before they are ingested: one event per element."
+	hintLimit  = "Leave ORDER BY and LIMIT out of the view and write them in the query that reads it."
+	hintSetOp  = "Join on the columns that decide, or count per side: SELECT …, count(*) FILTER (…) … GROUP BY … HAVING …."
+	hintOuter  = "Use an inner JOIN in the view, or keep both sides as views and write the outer join in the query that reads them."
+	hintAnti   = "Count the matches per key with an inner JOIN and GROUP BY in one view, and look for the missing keys in the query that reads it."
+	hintWindow = "For the latest or largest row per key write arg_max(column, order) … GROUP BY key; for totals per period group by " +
+		"time_bucket(…); other window functions belong in the query that reads the view."
+	hintSubquery = "Write the subquery as a view or in FROM with GROUP BY, and join it on the columns it is correlated by."
+)
+
+// refusal is the error for a construct that cannot be kept up to date.
+func refusal(what, hint string) *fault.Error {
+	e := fault.New(fault.FeatureNotSupported, "%s cannot be kept up to date in a materialized view", what)
+	if hint == "" {
+		return e
+	}
+	return e.WithHint("%s", hint)
+}
+
+func recursive(width []row.Type, below ...Node) *Unsupported {
+	return &Unsupported{
+		What: "a recursive query", Hint: "Write out the steps that are needed as joins, one view per step.", Width: width, Below: below,
+	}
+}
+
+// unsupported decodes an operator that has no node of its own.
+func (d *decoder) unsupported(o object, in []Node) Node {
+	n := &Unsupported{Below: in}
+	for _, b := range in {
+		n.Width = append(n.Width, b.Types()...)
+	}
+	first := func() {
+		if len(in) > 0 {
+			n.Width = in[0].Types()
+		}
+	}
+	switch op := o.str("type"); op {
+	case "LOGICAL_WINDOW":
+		n.What, n.Hint = "a window function", hintWindow
+		for _, v := range o.list("expressions") {
+			e := d.object(v, "a window function")
+			n.Width = append(n.Width, d.typ(e["return_type"]))
+			n.What = "the window function " + windowName(e) + "() OVER (…)"
+		}
+	case "LOGICAL_UNNEST":
+		n.What, n.Hint = "unnest()", hintUnnest
+		for _, v := range o.list("expressions") {
+			n.Width = append(n.Width, d.typ(d.object(v, "an unnest")["return_type"]))
+		}
+	case "LOGICAL_DELIM_JOIN":
+		d.correlated(n, o, in)
+	case "LOGICAL_DELIM_GET":
+		n.What, n.Hint = "a correlated subquery", hintSubquery
+		n.Width = d.types(o.list("chunk_types"))
+	case "LOGICAL_ASOF_JOIN":
+		n.What = "an ASOF JOIN"
+		n.Hint = "Join on equal time buckets: … ON a.key = b.key AND time_bucket(…, a.time) = time_bucket(…, b.time)."
+	case "LOGICAL_POSITIONAL_JOIN":
+		n.What, n.Hint = "a POSITIONAL JOIN", "Rows of streams have no position; join on a column."
+	case "LOGICAL_EXCEPT", "LOGICAL_INTERSECT":
+		n.What, n.Hint = word(op), hintSetOp
+		first()
+	case "LOGICAL_SAMPLE":
+		n.What, n.Hint = "a sample", "Pick rows by a column instead: WHERE hash(id) % 10 = 0."
+		first()
+	case "LOGICAL_INSERT", "LOGICAL_UPDATE", "LOGICAL_DELETE", "LOGICAL_MERGE_INTO":
+		n.What, n.Hint = word(op), "A view is defined by a SELECT."
+		n.Width = []row.Type{row.T(row.Int64)}
+	default:
+		n.What = "the operation " + word(op)
+	}
+	return n
+}
+
+// correlated fills in n for a join with a subquery that refers to the outer query.
+func (d *decoder) correlated(n *Unsupported, o object, in []Node) {
+	l, r := d.pair(in)
+	n.What, n.Hint = "a correlated subquery", hintSubquery
+	n.Width = (&Join{Kind: d.joinKind(o), Left: l, Right: r}).Types()
+	for _, u := range Nodes(r) {
+		if u, ok := u.(*Unsupported); ok && u.Hint == hintUnnest {
+			n.What, n.Hint = u.What, u.Hint
+		}
+	}
+}
+
+// windowName is the name of a window function as it is written in SQL.
+func windowName(e object) string {
+	kind := e.str("type")
+	if kind == "WINDOW_AGGREGATE" {
+		return e.str("name")
+	}
+	if kind == "WINDOW_RANK_DENSE" {
+		return "dense_rank"
+	}
+	return strings.ToLower(strings.TrimPrefix(kind, "WINDOW_"))
+}

@@ -1,0 +1,101 @@
+package session
+
+import (
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tidemill/tidemill/internal/duck"
+	"github.com/tidemill/tidemill/internal/fault"
+	"github.com/tidemill/tidemill/internal/log"
+	"github.com/tidemill/tidemill/internal/sql"
+	"github.com/tidemill/tidemill/internal/token"
+)
+
+var duckCodes = map[duck.Kind]fault.Code{
+	duck.KindParser: fault.SyntaxError, duck.KindBinder: fault.UndefinedColumn, duck.KindCatalog: fault.UndefinedTable,
+	duck.KindInvalidInput: fault.InvalidParameterValue, duck.KindConversion: fault.InvalidText, duck.KindOutOfRange: fault.NumericOutOfRange,
+	duck.KindInterrupted: fault.QueryCanceled, duck.KindOutOfMemory: fault.OutOfMemory, duck.KindNotImplemented: fault.FeatureNotSupported,
+	duck.KindPermission: fault.InvalidAuthorization, duck.KindConstraint: fault.UniqueViolation, duck.KindIO: fault.IOError,
+	duck.KindLimit: fault.StatementTooComplex, duck.KindParameter: fault.UndefinedParameter, duck.KindUnsupported: fault.FeatureNotSupported,
+	duck.KindClosed: fault.AdminShutdown, duck.KindInternal: fault.Internal,
+}
+
+// userError turns an error of the parts below into one for users.
+func userError(err error) error {
+	var f *fault.Error
+	var s *sql.Error
+	var d *duck.Error
+	switch {
+	case err == nil || errors.As(err, &f):
+		return err
+	case errors.As(err, &s):
+		return &fault.Error{Code: fault.Code(s.Code), Message: s.Message, Detail: s.Detail, Hint: s.Hint, Position: s.Position}
+	case errors.As(err, &d):
+		return duckError(d)
+	case errors.Is(err, log.ErrUnavailable):
+		return fault.New(fault.DiskFull, "the log takes no writes now").WithDetail("%s", err.Error()).WithHint("reads go on; writes are taken again once the storage works").Wrap(err)
+	case errors.Is(err, log.ErrTooLarge):
+		return fault.New(fault.LimitExceeded, "an event is too large").WithDetail("%s", err.Error()).Wrap(err)
+	case errors.Is(err, log.ErrCorrupt):
+		return fault.New(fault.DataCorrupted, "stored data is damaged").WithDetail("%s", err.Error()).Wrap(err)
+	case errors.Is(err, log.ErrClosed):
+		return fault.New(fault.AdminShutdown, "the node is stopping").Wrap(err)
+	case errors.Is(err, token.ErrMalformed):
+		return fault.New(fault.InvalidParameterValue, "malformed token").WithHint("pass on a token exactly as it was returned")
+	}
+	return err
+}
+
+func duckError(d *duck.Error) error {
+	code, ok := duckCodes[d.Kind]
+	if !ok {
+		code = fault.Internal
+	}
+	low := strings.ToLower(d.Message)
+	switch {
+	case d.Kind == duck.KindCatalog && strings.Contains(low, "function"):
+		code = fault.UndefinedFunction
+	case d.Kind == duck.KindBinder && strings.Contains(low, "ambiguous"):
+		code = fault.AmbiguousColumn
+	case d.Kind == duck.KindBinder && !strings.Contains(low, "not found"):
+		code = fault.DatatypeMismatch
+		if strings.Contains(low, "function") {
+			code = fault.UndefinedFunction
+		}
+	case d.Kind == duck.KindInvalidInput && strings.Contains(low, "divi"):
+		code = fault.DivisionByZero
+	}
+	return (&fault.Error{Code: code, Message: d.Message, Hint: d.Hint, Position: d.Position}).Wrap(d)
+}
+
+// placed moves the position of an error in a fragment to its place in the whole statement. m maps the fragment as it was
+// rewritten for DuckDB back to the fragment; nil if it was not.
+func placed(err error, whole string, frag sql.Text, rewritten string, m *sql.Map) error {
+	err = userError(err)
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Position == 0 {
+		return err
+	}
+	text := frag.SQL
+	if m != nil {
+		text = rewritten
+	}
+	at := byteOffset(text, f.Position-1)
+	if m != nil {
+		at = m.Original(at)
+	}
+	// A fragment that was put together may begin before the statement; what is before it has no place there.
+	return f.At(utf8.RuneCountInString(whole[:max(0, min(len(whole), frag.Pos+at))]) + 1)
+}
+
+// byteOffset returns where the nth character of s begins.
+func byteOffset(s string, n int) int {
+	for i := range s {
+		if n == 0 {
+			return i
+		}
+		n--
+	}
+	return len(s)
+}

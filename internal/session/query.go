@@ -1,0 +1,215 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/tidemill/tidemill/internal/catalog"
+	"github.com/tidemill/tidemill/internal/duck"
+	"github.com/tidemill/tidemill/internal/engine"
+	"github.com/tidemill/tidemill/internal/fault"
+	"github.com/tidemill/tidemill/internal/plan"
+	"github.com/tidemill/tidemill/internal/row"
+	"github.com/tidemill/tidemill/internal/sql"
+)
+
+// selectPlan is a bound SELECT.
+type selectPlan struct {
+	text      string // as it is given to DuckDB
+	params    []row.Type
+	columns   row.Schema
+	node      plan.Node // nil if the plan has no form of ours; then relations is everything
+	relations []uint64
+	fast      *fastRead
+	version   uint64 // of the catalog
+}
+
+// planCache keeps the plans of recent statements.
+type planCache struct {
+	mu    sync.Mutex
+	plans map[string]*selectPlan
+}
+
+// plansKept bounds the plan cache; a full one starts anew.
+const plansKept = 2000
+
+func (c *planCache) get(key string, version uint64) *selectPlan {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.plans[key]; p != nil && p.version == version {
+		return p
+	}
+	return nil
+}
+
+func (c *planCache) put(key string, p *selectPlan) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.plans == nil || len(c.plans) >= plansKept {
+		c.plans = map[string]*selectPlan{}
+	}
+	c.plans[key] = p
+}
+
+// planSelect binds a SELECT that is a fragment of a statement. Types of parameters that are given are taken, others inferred.
+func (db *Database) planSelect(ctx context.Context, whole string, frag sql.Text, params []row.Type) (*selectPlan, error) {
+	key := cacheKey(frag.SQL, params)
+	version := db.catalog.Version()
+	if p := db.plans.get(key, version); p != nil {
+		return p, nil
+	}
+	text, m := sql.ForDuckDB(frag.SQL, typeNames(params))
+	planned, err := db.planner.Plan(ctx, text)
+	if err != nil {
+		return nil, placed(err, whole, frag, text, &m)
+	}
+	if planned.Statement != "SELECT" {
+		return nil, fault.New(fault.FeatureNotSupported, "%s cannot stand here", planned.Statement)
+	}
+	p := &selectPlan{text: text, params: planned.Params, columns: planned.Columns, version: version}
+	if n, err := plan.Decode(planned.Plan); err == nil {
+		p.node = plan.Optimize(n)
+		p.relations = db.relationIDs(plan.Relations(p.node))
+		p.fast = db.fastPath(p.node)
+	} else {
+		p.relations = db.allIDs()
+	}
+	db.plans.put(key, p)
+	return p, nil
+}
+
+func cacheKey(text string, params []row.Type) string {
+	if len(params) == 0 {
+		return text
+	}
+	return strings.Join(typeNames(params), ",") + "\x00" + text
+}
+
+// typeNames are the names DuckDB knows; an empty name leaves the type open.
+func typeNames(params []row.Type) []string {
+	names := make([]string, len(params))
+	for i, t := range params {
+		if t.Kind != row.Invalid {
+			names[i] = t.String()
+		}
+	}
+	return names
+}
+
+func (db *Database) relationIDs(names []string) []uint64 {
+	ids := make([]uint64, 0, len(names))
+	for _, n := range names {
+		if r := db.catalog.Get(n); r != nil && r.Kind != catalog.View {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
+}
+
+func (db *Database) allIDs() []uint64 {
+	var ids []uint64
+	for _, r := range db.catalog.All() {
+		if r.Kind != catalog.View {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
+}
+
+// runSelect answers a SELECT at the last tick.
+func (db *Database) runSelect(ctx context.Context, p *selectPlan, args []row.Value) (*Result, error) {
+	snap := db.engine.Snapshot(p.relations...)
+	if p.fast != nil {
+		b, ok, err := p.fast.run(db, snap, args)
+		if err != nil {
+			snap.Close()
+			return nil, userError(err)
+		}
+		if ok {
+			tick := snap.Tick
+			snap.Close()
+			r := oneBatch(p.columns, b)
+			r.token, r.tag = db.readToken(tick), "SELECT"
+			return r, nil
+		}
+	}
+	rows, err := db.reader.Query(ctx, p.text, args, &sources{ctx: ctx, db: db, snap: snap})
+	if err != nil {
+		snap.Close()
+		return nil, userError(err)
+	}
+	r := &Result{Columns: p.columns, tag: "SELECT", token: db.readToken(snap.Tick)}
+	r.next = func(ctx context.Context) (*row.Batch, error) {
+		b, err := rows.Next(ctx)
+		return b, userError(err)
+	}
+	r.close = func() {
+		rows.Close()
+		snap.Close()
+	}
+	return r, nil
+}
+
+func oneBatch(columns row.Schema, b *row.Batch) *Result {
+	r := &Result{Columns: columns}
+	r.next = func(context.Context) (*row.Batch, error) {
+		out := b
+		b = nil
+		if out != nil && out.Len == 0 {
+			out = nil
+		}
+		return out, nil
+	}
+	return r
+}
+
+// collect reads a result to its end.
+func collect(ctx context.Context, r *Result) (*row.Batch, error) {
+	defer r.Close()
+	var batches []*row.Batch
+	for {
+		b, err := r.Next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if b == nil {
+			break
+		}
+		batches = append(batches, b)
+	}
+	if len(batches) == 0 {
+		return row.NewBatchBuilder(r.Columns.Types(), 0).Finish(0), nil
+	}
+	return row.Concat(batches), nil
+}
+
+// sources supplies one query with rows as of one tick.
+type sources struct {
+	ctx  context.Context
+	db   *Database
+	snap *engine.Snapshot
+}
+
+// Scan implements duck.Sources.
+func (s *sources) Scan(relation string, columns []int) (duck.Iterator, error) {
+	if sys := s.db.system[catalog.Fold(relation)]; sys != nil {
+		return sys.scan(s.ctx, s.db, columns)
+	}
+	r := s.db.catalog.Get(relation)
+	if r == nil {
+		return nil, fmt.Errorf("relation %s is gone", relation)
+	}
+	return s.snap.Scan(s.ctx, r.ID, columns)
+}
+
+// Rows implements duck.Sizer.
+func (s *sources) Rows(relation string) int64 {
+	if r := s.db.catalog.Get(relation); r != nil {
+		if v, err := s.snap.View(r.ID); err == nil && v != nil {
+			return v.Rows()
+		}
+	}
+	return -1
+}

@@ -1,0 +1,562 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/tidemill/tidemill/internal/fault"
+	"github.com/tidemill/tidemill/internal/log"
+	"github.com/tidemill/tidemill/internal/plan"
+	"github.com/tidemill/tidemill/internal/row"
+	"github.com/tidemill/tidemill/internal/sql"
+	"github.com/tidemill/tidemill/internal/token"
+)
+
+// Session is one client's session: its settings, its transaction block. It is for one goroutine at a time.
+type Session struct {
+	db       *Database
+	opts     Options
+	settings map[string]string
+
+	tx      TxState
+	pending []write
+	reads   []readMark // tables that the block's statements read before writing
+
+	// own are the positions of this session's writes, which its reads wait for.
+	own *Writes
+}
+
+// Writes remembers how far relations were written, so that reads can wait for it. Sessions that share one see each other's
+// writes. It is safe for concurrent use.
+type Writes struct {
+	mu sync.Mutex
+	at map[uint64]uint64
+}
+
+func (w *Writes) note(ps []token.Position) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.at == nil {
+		w.at = map[uint64]uint64{}
+	}
+	for _, p := range ps {
+		w.at[p.Relation] = max(w.at[p.Relation], p.Offset)
+	}
+}
+
+// open lists the writes that no read has waited for yet.
+func (w *Writes) open() []token.Position {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ps := make([]token.Position, 0, len(w.at))
+	for rel, at := range w.at {
+		ps = append(ps, token.Position{Relation: rel, Offset: at})
+	}
+	return ps
+}
+
+// seen forgets writes that are visible.
+func (w *Writes) seen(ps []token.Position) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range ps {
+		if w.at[p.Relation] == p.Offset {
+			delete(w.at, p.Relation)
+		}
+	}
+}
+
+// readMark says which write to a table a statement of a transaction block had seen last.
+type readMark struct {
+	table *stored
+	last  log.Offset
+}
+
+const (
+	// pendingRowsMax bounds what a transaction block or one statement may write.
+	pendingRowsMax = 20_000_000
+)
+
+// boundStatement is what Prepare found.
+type boundStatement struct {
+	text   string
+	stmt   sql.Statement
+	sel    *selectPlan
+	insert *insertPlan
+	change *changePlan
+	// version of the catalog the plans were made with.
+	version uint64
+	given   []row.Type
+}
+
+// NewSession opens a session.
+func (db *Database) NewSession(o Options) *Session {
+	own := o.Writes
+	if own == nil {
+		own = &Writes{}
+	}
+	return &Session{db: db, opts: o, tx: TxIdle, settings: map[string]string{}, own: own}
+}
+
+// Database returns the session's database.
+func (s *Session) Database() *Database { return s.db }
+
+// Tx is the state of the transaction block.
+func (s *Session) Tx() TxState { return s.tx }
+
+// Close ends the session: an open transaction is rolled back.
+func (s *Session) Close() { s.endTx() }
+
+// afterSetting names the setting with the token that reads wait for.
+const afterSetting = "tidemill.after"
+
+// Setting returns a setting of the session by its lower-case name.
+func (s *Session) Setting(name string) (string, bool) {
+	if v, ok := s.settings[name]; ok {
+		return v, true
+	}
+	switch name {
+	case afterSetting:
+		return "", true
+	case "tidemill.workers":
+		return fmt.Sprint(s.db.workers), true
+	}
+	return "", false
+}
+
+// Set sets a setting of the session.
+func (s *Session) Set(name, value string) error {
+	if strings.HasPrefix(name, "tidemill.") {
+		if name != afterSetting {
+			return fault.New(fault.UndefinedObject, "there is no setting %q that can be set", name).WithHint("tidemill.after takes a token")
+		}
+		if value != "" {
+			if _, err := token.Parse(value); err != nil {
+				return userError(err)
+			}
+		}
+	}
+	s.settings[name] = value
+	return nil
+}
+
+// Prepare parses and binds one statement; see door.
+func (s *Session) Prepare(ctx context.Context, text string, params []row.Type) (*Prepared, error) {
+	stmt, err := sql.Parse(text)
+	if err != nil {
+		return nil, userError(err)
+	}
+	p := &Prepared{bound: boundStatement{text: text, stmt: stmt, given: params}}
+	if err := s.bind(ctx, p); err != nil {
+		return nil, userError(err)
+	}
+	return p, nil
+}
+
+// bind plans a statement against the catalog as it is now.
+func (s *Session) bind(ctx context.Context, p *Prepared) (err error) {
+	b := &p.bound
+	b.version = s.db.catalog.Version()
+	switch st := b.stmt.(type) {
+	case *sql.Select:
+		if b.sel, err = s.db.planSelect(ctx, b.text, st.Text, b.given); err == nil {
+			p.Params, p.Columns = b.sel.params, b.sel.columns
+		}
+	case *sql.Insert:
+		if b.insert, err = s.db.planInsert(ctx, b.text, st, b.given); err == nil {
+			p.Params = b.insert.params
+		}
+	case *sql.Update:
+		if b.change, err = s.db.planUpdate(ctx, b.text, st, b.given); err == nil {
+			p.Params = b.change.query.params
+		}
+	case *sql.Delete:
+		if b.change, err = s.db.planDelete(ctx, b.text, st, b.given); err == nil {
+			p.Params = b.change.query.params
+		}
+	case *sql.Subscribe:
+		p.Columns, err = s.subscribeColumns(ctx, b.text, st)
+	case *sql.Show:
+		p.Columns = showColumns(st)
+	case *sql.ShowCreate:
+		p.Columns = row.Schema{{Name: "create_statement", Type: row.T(row.String)}}
+	case *sql.Describe:
+		p.Columns = describeColumns()
+	case *sql.Explain:
+		p.Columns = row.Schema{{Name: "plan", Type: row.T(row.String)}}
+	case *sql.Copy:
+		if !st.From {
+			p.Columns, err = s.copyColumns(ctx, b.text, st)
+		}
+	}
+	return err
+}
+
+// Execute runs a prepared statement; see door.
+func (s *Session) Execute(ctx context.Context, p *Prepared, args []row.Value) (*Result, error) {
+	if len(args) != len(p.Params) {
+		return nil, fault.New(fault.UndefinedParameter, "%d parameters for a statement that takes %d", len(args), len(p.Params))
+	}
+	if s.tx == TxFailed && !endsTx(p.bound.stmt) {
+		return nil, fault.New(fault.FailedTransaction, "the transaction has failed: statements are ignored until it ends").WithHint("ROLLBACK")
+	}
+	r, err := s.execute(ctx, p, args)
+	if err != nil {
+		if s.tx == TxOpen {
+			s.endTx()
+			s.tx = TxFailed
+		}
+		return nil, userError(err)
+	}
+	return r, nil
+}
+
+func endsTx(st sql.Statement) bool {
+	switch st.(type) {
+	case *sql.Commit, *sql.Rollback:
+		return true
+	}
+	return false
+}
+
+func (s *Session) execute(ctx context.Context, p *Prepared, args []row.Value) (*Result, error) {
+	if p.bound.version != s.db.catalog.Version() {
+		columns := p.Columns
+		if err := s.bind(ctx, p); err != nil {
+			return nil, err
+		}
+		if len(columns) != len(p.Columns) && columns != nil {
+			return nil, fault.New(fault.FeatureNotSupported, "the columns of the prepared statement have changed").WithHint("prepare it again")
+		}
+	}
+	b := &p.bound
+	switch st := b.stmt.(type) {
+	case *sql.Empty:
+		return &Result{}, nil
+	case *sql.Select:
+		if err := s.awaitReads(ctx); err != nil {
+			return nil, err
+		}
+		return s.db.runSelect(ctx, b.sel, args)
+	case *sql.Insert:
+		return s.insert(ctx, b.text, st, b.insert, args)
+	case *sql.Update, *sql.Delete:
+		return s.change(ctx, b.change, args)
+	case *sql.Truncate:
+		return s.truncate(ctx, b.text, st)
+	case *sql.Subscribe:
+		return s.subscribeRows(ctx, b.text, st)
+	case *sql.Copy:
+		return s.copy(ctx, b.text, st)
+	case *sql.Explain:
+		return s.explain(ctx, b.text, st)
+	case *sql.Show:
+		return s.show(ctx, st)
+	case *sql.ShowCreate:
+		return s.showCreate(st)
+	case *sql.Describe:
+		return s.describe(ctx, b.text, st)
+	case *sql.Begin, *sql.Commit, *sql.Rollback, *sql.SetTransaction:
+		return s.transaction(ctx, st)
+	case *sql.Set, *sql.Reset, *sql.Discard, *sql.Unlisten:
+		return s.setting(st)
+	case *sql.VerifyView:
+		return nil, fault.New(fault.FeatureNotSupported, "VERIFY VIEW is not available in this version")
+	case *sql.Alter:
+		return nil, fault.New(fault.FeatureNotSupported, "ALTER is not available in this version").WithHint("create the relation anew")
+	}
+	return s.define(ctx, b)
+}
+
+// define runs the statements that change the catalog.
+func (s *Session) define(ctx context.Context, b *boundStatement) (*Result, error) {
+	if s.tx == TxOpen {
+		return nil, fault.New(fault.ActiveTransaction, "%s cannot run inside a transaction block", b.stmt.Tag()).WithHint("COMMIT first")
+	}
+	var tag string
+	var err error
+	switch st := b.stmt.(type) {
+	case *sql.CreateStream:
+		tag, err = s.db.createStream(ctx, b.text, st)
+	case *sql.CreateTable:
+		tag, err = s.db.createTable(ctx, b.text, st)
+	case *sql.CreateView:
+		tag, err = s.db.createView(ctx, b.text, st)
+	case *sql.CreateMaterializedView:
+		if err = s.awaitReads(ctx); err == nil {
+			tag, err = s.db.createMaterializedView(ctx, b.text, st)
+		}
+	case *sql.Drop:
+		tag, err = s.db.drop(ctx, b.text, st)
+	case *sql.Comment:
+		tag, err = s.db.comment(ctx, b.text, st)
+	default:
+		return nil, fault.New(fault.FeatureNotSupported, "%s is not available here", b.stmt.Tag())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Result{tag: tag, token: s.db.readToken(s.db.engine.Tick())}, nil
+}
+
+// finalTag adds the number of rows to the tags that carry it.
+func (r *Result) finalTag() string {
+	if r.tag == "SELECT" {
+		return fmt.Sprintf("SELECT %d", r.count)
+	}
+	return r.tag
+}
+
+// awaitReads waits until a read sees the token of the session's setting and the session's own writes.
+func (s *Session) awaitReads(ctx context.Context) error {
+	if err := s.db.await(ctx, s.settings[afterSetting]); err != nil {
+		return err
+	}
+	return s.awaitOwn(ctx)
+}
+
+func (s *Session) awaitOwn(ctx context.Context) error {
+	ps := s.own.open()
+	if len(ps) == 0 {
+		return nil
+	}
+	if err := s.db.awaitPositions(ctx, ps); err != nil {
+		return err
+	}
+	s.own.seen(ps)
+	return nil
+}
+
+// write stores rows now or, in a transaction block, at COMMIT.
+func (s *Session) write(ctx context.Context, ws []write, tag string) (*Result, error) {
+	if s.tx != TxOpen {
+		ps, err := s.db.append(ctx, ws)
+		if err != nil {
+			return nil, userError(err)
+		}
+		s.wrote(ps)
+		return &Result{tag: tag, token: s.db.writeToken(ps)}, nil
+	}
+	s.pending = append(s.pending, ws...)
+	n := 0
+	for _, w := range s.pending {
+		n += w.rows.Len
+	}
+	if n > pendingRowsMax {
+		return nil, fault.New(fault.LimitExceeded, "a transaction writes at most %d rows", pendingRowsMax).WithHint("COMMIT in between")
+	}
+	return &Result{tag: tag}, nil
+}
+
+func (s *Session) wrote(ps []token.Position) { s.own.note(ps) }
+
+// pendingRows are the operations on a table that the open transaction has collected, or nil.
+func (s *Session) pendingRows(to *stored) *row.Batch {
+	var parts []*row.Batch
+	for _, w := range s.pending {
+		if w.to == to {
+			b := w.rows
+			if b.Weights == nil {
+				b = weighted(b, 1)
+			}
+			parts = append(parts, b)
+		}
+	}
+	return row.Concat(parts)
+}
+
+// readAt remembers which state of a table a statement of the block has read.
+func (s *Session) readAt(to *stored, last log.Offset) {
+	for _, m := range s.reads {
+		if m.table == to {
+			return
+		}
+	}
+	s.reads = append(s.reads, readMark{to, last})
+}
+
+func (s *Session) endTx() {
+	s.tx, s.pending, s.reads = TxIdle, nil, nil
+}
+
+func (s *Session) transaction(ctx context.Context, st sql.Statement) (*Result, error) {
+	switch st := st.(type) {
+	case *sql.Begin:
+		if s.tx == TxOpen {
+			return nil, fault.New(fault.ActiveTransaction, "there is already a transaction in progress")
+		}
+		s.tx = TxOpen
+		return &Result{tag: st.Tag()}, nil
+	case *sql.Rollback:
+		s.endTx()
+		return &Result{tag: "ROLLBACK"}, nil
+	case *sql.SetTransaction:
+		return &Result{tag: st.Tag()}, nil
+	}
+	if s.tx != TxOpen {
+		failed := s.tx == TxFailed
+		s.endTx()
+		if failed {
+			return &Result{tag: "ROLLBACK"}, nil
+		}
+		return &Result{tag: "COMMIT"}, nil
+	}
+	ws, reads := s.pending, s.reads
+	s.endTx()
+	return s.commit(ctx, ws, reads)
+}
+
+// commit appends a block's writes, if nobody else wrote the tables that the block read.
+func (s *Session) commit(ctx context.Context, ws []write, reads []readMark) (*Result, error) {
+	sortMarks(reads)
+	for i, m := range reads {
+		if err := m.table.acquire(ctx); err != nil {
+			for _, held := range reads[:i] {
+				held.table.release()
+			}
+			return nil, userError(err)
+		}
+	}
+	defer func() {
+		for _, m := range reads {
+			m.table.release()
+		}
+	}()
+	for _, m := range reads {
+		if m.table.lastWrite() != m.last {
+			return nil, fault.New("40001", "could not serialize: table %q was changed by somebody else since the transaction read it", m.table.def.Name).
+				WithHint("run the transaction again")
+		}
+	}
+	ps, err := s.db.append(ctx, ws)
+	if err != nil {
+		return nil, userError(err)
+	}
+	s.wrote(ps)
+	return &Result{tag: "COMMIT", token: s.db.writeToken(ps)}, nil
+}
+
+func sortMarks(ms []readMark) {
+	for i := range ms {
+		for j := i; j > 0 && ms[j].table.def.ID < ms[j-1].table.def.ID; j-- {
+			ms[j], ms[j-1] = ms[j-1], ms[j]
+		}
+	}
+}
+
+func (s *Session) setting(st sql.Statement) (*Result, error) {
+	var err error
+	switch st := st.(type) {
+	case *sql.Set:
+		value := strings.Join(st.Values, ", ")
+		if st.Default {
+			delete(s.settings, st.Name)
+			break
+		}
+		err = s.Set(st.Name, value)
+	case *sql.Reset:
+		if st.All {
+			clear(s.settings)
+		} else {
+			delete(s.settings, st.Name)
+		}
+	case *sql.Discard:
+		if s.tx == TxOpen {
+			return nil, fault.New(fault.ActiveTransaction, "DISCARD ALL cannot run inside a transaction block")
+		}
+		clear(s.settings)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Result{tag: st.Tag()}, nil
+}
+
+// truncate deletes all rows of a table.
+func (s *Session) truncate(ctx context.Context, whole string, st *sql.Truncate) (*Result, error) {
+	p, err := s.db.planDelete(ctx, whole, &sql.Delete{Target: st.Target}, nil)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.change(ctx, p, nil)
+	if err == nil {
+		r.tag = st.Tag()
+	}
+	return r, err
+}
+
+// explain describes how a statement is run: the dataflow of a query that is kept up to date, or how it is read.
+func (s *Session) explain(ctx context.Context, whole string, st *sql.Explain) (*Result, error) {
+	var query sql.Text
+	switch inner := st.Statement.(type) {
+	case *sql.Select:
+		query = inner.Text
+	case *sql.CreateMaterializedView:
+		query = inner.Query
+	case *sql.CreateView:
+		query = inner.Query
+	case *sql.Subscribe:
+		if inner.Query == nil {
+			return textLines("plan", "subscription to "+inner.Target.String()+", routed by its key columns"), nil
+		}
+		query = *inner.Query
+	default:
+		return nil, fault.New(fault.FeatureNotSupported, "EXPLAIN of %s is not available", st.Statement.Tag()).WithHint("EXPLAIN takes a SELECT, SUBSCRIBE or CREATE … VIEW")
+	}
+	p, err := s.db.planSelect(ctx, whole, query, nil)
+	if err != nil {
+		return nil, err
+	}
+	return textLines("plan", s.db.explainPlan(p)...), nil
+}
+
+func (db *Database) explainPlan(p *selectPlan) []string {
+	var out []string
+	if p.fast != nil {
+		out = append(out, "read: by key, from the index")
+	} else {
+		out = append(out, "read: by DuckDB, over a snapshot at one tick")
+	}
+	if p.node == nil {
+		return append(out, "maintained: not possible: the plan has a form that is not known")
+	}
+	g, _, err := db.compile(p.node)
+	if err != nil {
+		f := fault.From(err)
+		out = append(out, "maintained: not possible: "+f.Message)
+		if f.Hint != "" {
+			out = append(out, "  hint: "+f.Hint)
+		}
+		return out
+	}
+	defer g.Close()
+	mode := "changes may retract rows"
+	if g.AppendOnly() {
+		mode = "append-only"
+	}
+	out = append(out, fmt.Sprintf("maintained: by %d workers, %s", db.workers, mode))
+	for line := range strings.Lines(g.Explain()) {
+		out = append(out, "  "+strings.TrimRight(line, "\n"))
+	}
+	var exprs []*plan.Expr
+	for _, n := range plan.Nodes(p.node) {
+		exprs = append(exprs, plan.Exprs(n)...)
+	}
+	if names := db.compiler.Fallbacks(exprs); len(names) > 0 {
+		out = append(out, "computed by DuckDB: "+strings.Join(names, ", "))
+	}
+	return out
+}
+
+// textLines is a result of one text column.
+func textLines(column string, lines ...string) *Result {
+	b := row.NewBuilder(row.T(row.String), len(lines))
+	for _, l := range lines {
+		b.AppendString(l)
+	}
+	r := oneBatch(row.Schema{{Name: column, Type: row.T(row.String)}}, &row.Batch{Cols: []row.Vec{b.Finish()}, Len: len(lines)})
+	r.tag = "EXPLAIN"
+	return r
+}
