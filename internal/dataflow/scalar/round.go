@@ -110,10 +110,10 @@ func decimalRound(mode roundMode) builder {
 		if to > from || len(s.args) > 2 {
 			return native{}, false
 		}
-		if s.typ.Phys() != row.PhysInt64 {
-			return native{}, false
-		}
 		drop := int(from-to) + zeros
+		if s.typ.Phys() != row.PhysInt64 {
+			return roundLarge(mode, drop, zeros)
+		}
 		if drop >= len(pow10) || zeros > 0 && zeros >= int(s.args[0].Width-from) {
 			// DuckDB answers 0 without looking, also for a null.
 			zero := func(b *block, _ []*vec, out *vec) { fill(results[int64](out, b.n), 0) }
@@ -122,6 +122,28 @@ func decimalRound(mode roundMode) builder {
 		power, back := pow10[drop], pow10[zeros]
 		return cheap(map1(func(x int64) int64 { return roundTo(mode, x, power) * back }))
 	}
+}
+
+// roundLarge is decimalRound in 128 bits, for what stays behind the point.
+func roundLarge(mode roundMode, drop, zeros int) (native, bool) {
+	if zeros > 0 || drop > 38 {
+		return native{}, false
+	}
+	power, one := row.Pow10(uint8(drop)), row.Int128Value{Lo: 1}
+	return cheap(map1(func(x row.Int128Value) row.Int128Value {
+		if mode == roundHalf {
+			return x.ScaleDown(uint8(drop))
+		}
+		q, _ := x.Div(power)
+		r, _ := x.Mod(power)
+		switch sign := r.Sign(); {
+		case mode == roundUp && sign > 0:
+			q, _ = q.Add(one)
+		case mode == roundDown && sign < 0:
+			q, _ = q.Sub(one)
+		}
+		return q
+	}))
 }
 
 func roundTo(mode roundMode, x, power int64) int64 {

@@ -24,7 +24,7 @@ func strftimeBuilder(s *site) (native, bool) {
 		}
 	}
 	kind := s.kind(at)
-	if kind != row.Date && kind != row.Timestamp {
+	if kind != row.Date && kind != row.Timestamp && kind != row.TimestampTZ {
 		return native{}, false
 	}
 	steps, ok := parseFormat(format)

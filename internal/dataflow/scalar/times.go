@@ -20,9 +20,27 @@ func timeTable() registry {
 		"make_timestamp":   firstOf(only(makeTimestamp, row.Int64, row.Int64, row.Int64, row.Int64, row.Int64, row.Float64), microsToStamp(row.Timestamp)),
 		"make_timestamptz": microsToStamp(row.TimestampTZ),
 		"to_timestamp":     only(try1(secondsToStamp), row.Float64),
+		"timezone":         atUTC,
 		"date_trunc":       truncBuilder,
 		"datetrunc":        truncBuilder,
 	}
+}
+
+// atUTC is AT TIME ZONE 'UTC'.
+func atUTC(s *site) (native, bool) {
+	if zone, ok := s.text(0); !ok || zone != "UTC" || len(s.args) != 2 {
+		return native{}, false
+	}
+	cast := &site{name: s.name, typ: s.typ, args: s.args[1:], konst: s.konst[1:]}
+	from, to := s.kind(1), s.typ.Kind
+	if from == to || from != row.Timestamp && from != row.TimestampTZ || to != row.Timestamp && to != row.TimestampTZ {
+		return native{}, false
+	}
+	n, ok := castKernel(cast)
+	if ok {
+		n.run = n.run.dropFirst()
+	}
+	return n, ok
 }
 
 // timeTest applies a test to DATE, TIMESTAMP and TIMESTAMP WITH TIME ZONE.

@@ -1,0 +1,66 @@
+package nexmark
+
+import "strings"
+
+// Query is a query of the benchmark. Its text means the same to Tidemill and to DuckDB.
+type Query struct {
+	Name string
+	// About says in a few words what it does.
+	About string
+	SQL   string
+}
+
+// Queries are the queries, in order.
+func Queries() []Query {
+	return []Query{
+		{"q0", "every bid", `SELECT auction, bidder, price, "dateTime", extra FROM bid`},
+		{"q1", "every bid, price in euros", `SELECT auction, bidder, CAST(0.908 * price AS DECIMAL(23, 3)) AS price, "dateTime", extra FROM bid`},
+		{"q2", "bids on some auctions", `SELECT auction, price FROM bid WHERE auction % 123 = 0`},
+		{"q3", "sellers of a category in three states", `
+SELECT p.name, p.city, p.state, a.id
+FROM auction a JOIN person p ON a.seller = p.id
+WHERE a.category = 10 AND (p.state = 'OR' OR p.state = 'ID' OR p.state = 'CA')`},
+		{"q4", "average closing price by category", `
+SELECT category, avg(final) AS average
+FROM (SELECT a.id, a.category, max(b.price) AS final
+      FROM auction a JOIN bid b ON a.id = b.auction
+      WHERE b."dateTime" >= a."dateTime" AND b."dateTime" <= a.expires
+      GROUP BY a.id, a.category) closed
+GROUP BY category`},
+		{"q8", "new users who sell in the same window", `
+SELECT p.id, p.name, p.starttime
+FROM (SELECT DISTINCT id, name, time_bucket(INTERVAL 10 SECONDS, "dateTime") AS starttime FROM person) p
+JOIN (SELECT DISTINCT seller, time_bucket(INTERVAL 10 SECONDS, "dateTime") AS starttime FROM auction) a
+  ON p.id = a.seller AND p.starttime = a.starttime`},
+		{"q14", "computed columns of some bids", `
+SELECT auction, bidder, CAST(0.908 * price AS DECIMAL(23, 3)) AS price,
+       CASE WHEN hour("dateTime") >= 8 AND hour("dateTime") <= 18 THEN 'dayTime'
+            WHEN hour("dateTime") <= 6 OR hour("dateTime") >= 20 THEN 'nightTime'
+            ELSE 'otherTime' END AS bidTimeType,
+       "dateTime", extra, length(extra) - length(replace(extra, 'c', '')) AS c_counts
+FROM bid WHERE 0.908 * price > 1000000 AND 0.908 * price < 50000000`},
+		{"q17", "statistics of bids by auction and day", `
+SELECT auction, CAST("dateTime" AS DATE) AS day, count(*) AS total_bids,
+       count(*) FILTER (WHERE price < 10000) AS rank1_bids,
+       count(*) FILTER (WHERE price >= 10000 AND price < 1000000) AS rank2_bids,
+       count(*) FILTER (WHERE price >= 1000000) AS rank3_bids,
+       min(price) AS min_price, max(price) AS max_price, avg(price) AS avg_price, sum(price) AS sum_price
+FROM bid GROUP BY auction, CAST("dateTime" AS DATE)`},
+		{"q20", "bids with their auctions, of a category", `
+SELECT b.auction, b.bidder, b.price, b.channel, b.url, b."dateTime" AS bid_time, b.extra AS bid_extra,
+       a."itemName", a.description, a."initialBid", a.reserve, a."dateTime" AS auction_time, a.expires, a.seller, a.category, a.extra AS auction_extra
+FROM bid b JOIN auction a ON b.auction = a.id WHERE a.category = 10`},
+		{"q22", "directories of the bids' URLs", `
+SELECT auction, bidder, price, channel, split_part(url, '/', 4) AS dir1, split_part(url, '/', 5) AS dir2, split_part(url, '/', 6) AS dir3 FROM bid`},
+	}
+}
+
+// Find returns the query of a name.
+func Find(name string) (Query, bool) {
+	for _, q := range Queries() {
+		if q.Name == strings.ToLower(name) {
+			return q, true
+		}
+	}
+	return Query{}, false
+}

@@ -1,0 +1,46 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tidemill/tidemill/internal/fault"
+	"github.com/tidemill/tidemill/internal/session"
+)
+
+// bodyBytesMax bounds a request of events.
+const bodyBytesMax = 64 << 20
+
+// ingest takes events into a stream or table.
+func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
+	ses, err := s.session(r)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	defer ses.Close()
+	if r.ContentLength > bodyBytesMax {
+		writeError(w, fault.New(fault.LimitExceeded, "the body has %d bytes, at most %d are taken", r.ContentLength, bodyBytesMax).WithHint("send the events in several requests"))
+		return
+	}
+	deadline := http.NewResponseController(w)
+	_ = deadline.SetReadDeadline(time.Now().Add(bodyTimeout)) // not supported: the server's own time-outs hold
+	o := session.IngestOptions{ContentType: r.Header.Get("Content-Type"), IdempotencyKey: r.Header.Get("Idempotency-Key"), Delete: r.Method == http.MethodDelete, MaxBytes: bodyBytesMax}
+	for name, vals := range r.Header {
+		if attr, is := strings.CutPrefix(strings.ToLower(name), "ce-"); is && len(vals) > 0 {
+			if o.CloudEvent == nil {
+				o.CloudEvent = map[string]string{}
+			}
+			o.CloudEvent[attr] = vals[0]
+		}
+	}
+	res, err := ses.Ingest(r.Context(), r.PathValue("name"), r.Body, o)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	_ = deadline.SetReadDeadline(time.Time{})
+	w.Header().Set(tokenHeader, res.Token)
+	writeJSON(w, http.StatusOK, res)
+}
