@@ -40,8 +40,6 @@ type NexmarkOptions struct {
 	TickEvents uint64
 	// Progress, if not nil, is told what is about to run.
 	Progress func(string)
-	// Measured, if not nil, is called right before and after what is measured of Tidemill, for profiles.
-	Measured func(begin bool)
 }
 
 // NexmarkResult is what was measured of one query: medians of the runs.
@@ -219,13 +217,7 @@ func (r *nexmarkRun) ours(ctx context.Context, q nexmark.Query, p *pair) (*diges
 		return nil, err
 	}
 	runtime.GC()
-	if r.o.Measured != nil {
-		r.o.Measured(true)
-	}
 	p.ours, err = measure(func() error { return r.feed(ctx, l, ses, relations) })
-	if r.o.Measured != nil {
-		r.o.Measured(false)
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -371,3 +371,15 @@ func interrupted(ctx context.Context) *Error {
 	}
 	return e
 }
+
+// Exec runs statements that set the instance up: schemas, views and macros that queries may then use. It is not for text of users.
+func (r *Reader) Exec(statements ...string) error {
+	r.ddl.Lock()
+	defer r.ddl.Unlock()
+	for _, s := range statements {
+		if err := r.define("", func() error { return r.admin.exec(s) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}

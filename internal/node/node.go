@@ -20,6 +20,7 @@ import (
 	"github.com/tidemill/tidemill/internal/log"
 	"github.com/tidemill/tidemill/internal/log/jetlog"
 	"github.com/tidemill/tidemill/internal/pgwire"
+	"github.com/tidemill/tidemill/internal/pgwire/pgcatalog"
 	"github.com/tidemill/tidemill/internal/session"
 )
 
@@ -45,6 +46,7 @@ type Node struct {
 	logger   *slog.Logger
 	log      log.Log
 	database *session.Database
+	postgres *pgcatalog.Door
 	http     *httpapi.Server
 	pg       *pgwire.Server
 	httpAddr net.Addr
@@ -149,6 +151,13 @@ func (n *Node) openDatabase(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening database %s: %w", DefaultDatabase, err)
 	}
+	if n.config.PG == "" {
+		return nil
+	}
+	if n.postgres, err = pgcatalog.Open(postgresView{n.database}); err != nil {
+		return err
+	}
+	n.database.SetForeignCatalog(n.postgres)
 	return nil
 }
 
@@ -219,6 +228,9 @@ func (n *Node) Close(ctx context.Context) error {
 	n.serving.Wait()
 	if n.database != nil {
 		n.database.Close()
+	}
+	if n.postgres != nil {
+		errs = append(errs, n.postgres.Close())
 	}
 	if n.log != nil {
 		errs = append(errs, n.log.Close())

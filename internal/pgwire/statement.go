@@ -124,7 +124,7 @@ func (c *conn) prepareSession(ctx context.Context, s *statement, declared []uint
 	for i, oid := range declared {
 		types[i] = paramType(oid)
 	}
-	if s.prepared, err = c.session.Prepare(ctx, s.text, types); err != nil {
+	if s.prepared, err = c.prepareTyped(ctx, s.text, types); err != nil {
 		return s.unplaced(err)
 	}
 	if s.verb != "COPY" {
@@ -140,6 +140,55 @@ func (c *conn) prepareSession(ctx context.Context, s *statement, declared []uint
 		}
 	}
 	return nil
+}
+
+// retypeMost bounds how often the types of parameters are tried anew.
+const retypeMost = 64
+
+// prepareTyped prepares a text. Clients declare the types of the values that they have, which need not be those of the place: a parameter whose
+// type does not come out is tried without the declaration, and then as text, which is what Postgres takes an undeclared one for.
+func (c *conn) prepareTyped(ctx context.Context, text string, types []row.Type) (*session.Prepared, error) {
+	var tried map[int]bool
+	for range retypeMost {
+		p, err := c.session.Prepare(ctx, text, types)
+		n := untypedParameter(err)
+		if n == 0 {
+			return p, err
+		}
+		for len(types) < n {
+			types = append(types, row.Type{})
+		}
+		switch {
+		case tried[n] || types[n-1] == row.T(row.String):
+			return nil, err
+		case types[n-1].Kind != row.Invalid:
+			types[n-1] = row.Type{}
+		default:
+			types[n-1] = row.T(row.String)
+			if tried == nil {
+				tried = map[int]bool{}
+			}
+			tried[n] = true
+		}
+	}
+	return nil, fault.New(fault.UndefinedParameter, "the types of the parameters cannot be found").WithHint("Write them with the parameters: $1::BIGINT.")
+}
+
+// untypedParameter returns the number of the parameter whose type an error says cannot be found, else 0.
+func untypedParameter(err error) int {
+	var f *fault.Error
+	if err == nil || !asFault(err, &f) || f.Code != fault.UndefinedParameter {
+		return 0
+	}
+	_, rest, found := strings.Cut(f.Message, "parameter $")
+	n := 0
+	for i := 0; found && i < len(rest) && rest[i]-'0' < 10 && n < 65535; i++ {
+		n = n*10 + int(rest[i]-'0')
+	}
+	if n > 65535 {
+		return 0
+	}
+	return n
 }
 
 // unplaced drops the position of an error in a text that the user did not write.

@@ -62,6 +62,7 @@ type Database struct {
 	dedupe    dedupe
 	rejects   rejectLog
 	shared    sharedViews
+	foreign   ForeignCatalog
 
 	ddlMu sync.Mutex // orders changes of the catalog
 	txMu  sync.Mutex // orders transactions over several topics

@@ -24,6 +24,57 @@ type selectPlan struct {
 	relations []uint64
 	fast      *fastRead
 	version   uint64 // of the catalog
+	foreign   bool   // answered by the foreign catalog
+}
+
+// ForeignCatalog answers queries over the catalog of another system, which its clients ask: Postgres'.
+type ForeignCatalog interface {
+	// Owns reports whether a query is one over that catalog.
+	Owns(text string) bool
+	Describe(ctx context.Context, text string) (row.Schema, error)
+	Query(ctx context.Context, text string, args []row.Value) (*duck.Rows, error)
+}
+
+// SetForeignCatalog is called once, before the first session.
+func (db *Database) SetForeignCatalog(c ForeignCatalog) { db.foreign = c }
+
+// Relations lists the definitions of all relations, oldest first.
+func (db *Database) Relations() []*catalog.Relation { return db.catalog.All() }
+
+// SystemRelation is a relation that is computed when it is read.
+type SystemRelation struct {
+	Name    string
+	Columns row.Schema
+}
+
+// SystemRelations lists the relations that are computed when they are read.
+func (db *Database) SystemRelations() []SystemRelation {
+	var out []SystemRelation
+	for _, s := range systemRelations() {
+		out = append(out, SystemRelation{s.name, s.columns})
+	}
+	return out
+}
+
+// planForeign binds a query over the foreign catalog. Parameters without a type are text.
+func (db *Database) planForeign(ctx context.Context, frag sql.Text, params []row.Type) (*selectPlan, error) {
+	n, _, err := sql.Params(frag.SQL)
+	if err != nil {
+		return nil, userError(err)
+	}
+	types := make([]row.Type, n)
+	for i := range types {
+		types[i] = row.T(row.String)
+		if i < len(params) && params[i].Kind != row.Invalid {
+			types[i] = params[i]
+		}
+	}
+	p := &selectPlan{params: types, foreign: true}
+	p.text, _ = sql.ForDuckDB(frag.SQL, typeNames(types))
+	if p.columns, err = db.foreign.Describe(ctx, p.text); err != nil {
+		return nil, fault.From(userError(err)).At(0)
+	}
+	return p, nil
 }
 
 // planCache keeps the plans of recent statements.
@@ -55,6 +106,9 @@ func (c *planCache) put(key string, p *selectPlan) {
 
 // planSelect binds a SELECT that is a fragment of a statement. Types of parameters that are given are taken, others inferred.
 func (db *Database) planSelect(ctx context.Context, whole string, frag sql.Text, params []row.Type) (*selectPlan, error) {
+	if db.foreign != nil && db.foreign.Owns(frag.SQL) {
+		return db.planForeign(ctx, frag, params)
+	}
 	key := cacheKey(frag.SQL, params)
 	version := db.catalog.Version()
 	if p := db.plans.get(key, version); p != nil {
@@ -120,6 +174,13 @@ func (db *Database) allIDs() []uint64 {
 
 // runSelect answers a SELECT at the last tick.
 func (db *Database) runSelect(ctx context.Context, p *selectPlan, args []row.Value) (*Result, error) {
+	if p.foreign {
+		rows, err := db.foreign.Query(ctx, p.text, args)
+		if err != nil {
+			return nil, fault.From(userError(err)).At(0)
+		}
+		return &Result{Columns: p.columns, tag: "SELECT", next: rows.Next, close: rows.Close}, nil
+	}
 	snap := db.engine.Snapshot(p.relations...)
 	if p.fast != nil {
 		b, ok, err := p.fast.run(db, snap, args)

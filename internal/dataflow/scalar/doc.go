@@ -8,10 +8,16 @@
 // Every native function gives exactly what DuckDB gives (floats may differ in the last places where
 // the C library's functions do), fails for the same rows, and fails with DuckDB's message. A call
 // that has no native implementation is computed by DuckDB itself through the Fallback; so a function
-// is native only if its whole meaning is covered for the argument types at hand.
+// is native only if its whole meaning is covered for the argument types at hand. A native function may also leave single rows to the
+// fallback (reversing text that is not ASCII, JSON that is not a plain scalar).
 //
-// There is one difference: AND, OR, COALESCE and CASE never evaluate what cannot matter any more for a row,
-// also where DuckDB would, so some rows have a value here that are an error there.
+// Known differences:
+//   - AND, OR, COALESCE and CASE never evaluate what cannot matter any more for a row, also where DuckDB would, so some rows
+//     have a value here that are an error there.
+//   - Sums of TIMESTAMP WITH TIME ZONE and INTERVAL beyond the year 280000 are exact here; DuckDB loses milliseconds.
+//   - repeat, lpad and rpad refuse results of more than 16 MiB.
+//
+// DuckDB's own TRY is never used: over CASE, COALESCE, AND and OR it corrupts its memory when a row fails (1.5.5).
 //
 // # How a program runs
 //

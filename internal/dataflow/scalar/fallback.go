@@ -61,7 +61,7 @@ func (f *fragment) cut(e *plan.Expr) (*plan.Expr, error) {
 		switch {
 		case a.Kind == plan.Constant:
 			out.Args[i] = a // many functions need their constants while binding
-		case a.Type.Kind == row.Other && a.Kind != plan.Column && a.Name != plan.Try: // TRY is not safe in DuckDB, see salvage
+		case absorbed(a):
 			out.Args[i], err = f.cut(a)
 		default:
 			out.Args[i], err = f.column(a)
@@ -71,6 +71,12 @@ func (f *fragment) cut(e *plan.Expr) (*plan.Expr, error) {
 		}
 	}
 	return &out, nil
+}
+
+// absorbed reports whether an argument of a call that DuckDB computes has to be computed there with it. A TRY is not, because it is not safe there; see
+// salvage.
+func absorbed(a *plan.Expr) bool {
+	return a.Type.Kind == row.Other && a.Kind != plan.Column && a.Kind != plan.Constant && a.Name != plan.Try
 }
 
 func (f *fragment) column(e *plan.Expr) (*plan.Expr, error) {

@@ -58,23 +58,24 @@ func (c *Compiler) Compile(exprs []*plan.Expr, input []row.Type) (*Program, erro
 func (c *Compiler) Fallbacks(exprs []*plan.Expr) []string {
 	var names []string
 	seen, walked := map[string]bool{}, map[*plan.Expr]bool{}
-	var walk func(e *plan.Expr)
-	walk = func(e *plan.Expr) {
+	var walk func(e *plan.Expr, inside bool)
+	walk = func(e *plan.Expr, inside bool) {
 		if walked[e] {
 			return
 		}
 		walked[e] = true
 		e = simplified(e)
-		if name, is := c.needsFallback(e); is && !seen[name] {
+		name, is := c.needsFallback(e)
+		if is && !inside && !seen[name] {
 			seen[name] = true
 			names = append(names, name)
 		}
 		for _, a := range e.Args {
-			walk(a)
+			walk(a, (is || inside) && absorbed(a))
 		}
 	}
 	for _, e := range exprs {
-		walk(e)
+		walk(e, false)
 	}
 	return names
 }

@@ -14,4 +14,4 @@ SELECT date_diff('minute', d::TIMESTAMP, at) AS a, date_diff('hour', at, TIMESTA
 SELECT month(e) AS m, min(d) AS lo, max(d) AS hi, count(DISTINCT e) AS c FROM days GROUP BY m;
 SELECT days.d, ticks.n FROM days JOIN ticks ON days.d = ticks.d;
 SELECT days.e, count(*) AS c FROM days JOIN ticks ON ticks.at::DATE = days.e GROUP BY days.e;
-SELECT make_date(2024, 2, 20 + abs(n)::INTEGER) AS a, greatest(d, e) AS b, d = e AS c, d::VARCHAR AS f FROM days;
+SELECT make_date(2024, 2, 10 + abs(n)::INTEGER) AS a, greatest(d, e) AS b, d = e AS c, d::VARCHAR AS f FROM days;

@@ -2,7 +2,6 @@ CREATE TABLE slot (ti TIME PRIMARY KEY, len INTERVAL, n INTEGER);
 CREATE STREAM use (ti TIME, len INTERVAL, who VARCHAR, at TIMESTAMP);
 ----
 SELECT ti, hour(ti) AS h, minute(ti) AS m, ti + INTERVAL 2 HOUR AS a, ti - INTERVAL 45 MINUTE AS b, ti::VARCHAR AS s FROM slot;
-SELECT len, count(*) AS c FROM use GROUP BY len;
 SELECT ti, len + INTERVAL 1 DAY AS a, len - INTERVAL 1 HOUR AS b, len * 2 AS c, -len AS d, len::VARCHAR AS s FROM slot;
 SELECT at + len AS a, at - len AS b, len > INTERVAL 1 DAY AS c, len = INTERVAL 90 MINUTE AS d FROM use;
 SELECT who, min(ti) AS lo, max(ti) AS hi, count(DISTINCT len) AS c FROM use GROUP BY who;
