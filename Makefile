@@ -3,7 +3,7 @@
 
 GO       ?= go
 BIN      := bin/tidemill
-STATIC   := $(GO) run honnef.co/go/tools/cmd/staticcheck
+STATIC   := $(GO) tool staticcheck
 PACKAGES := ./...
 
 .PHONY: build demo test check quick bench clean tools

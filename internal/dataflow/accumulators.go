@@ -67,10 +67,10 @@ func (a *boolAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 	for _, g := range groups {
 		no, yes := a.n.At(g)[0], a.n.At(g)[1]
 		switch {
+		case no == 0 && yes == 0: // count_if too: DuckDB counts nothing as null
+			b.AppendNull()
 		case a.name == "count_if":
 			b.AppendInt(yes)
-		case no == 0 && yes == 0:
-			b.AppendNull()
 		case a.name == "bool_and":
 			b.AppendBool(no == 0)
 		default:
