@@ -97,7 +97,7 @@ func (c *client) send(ctx context.Context, text, accept string) (io.ReadCloser, 
 	return resp.Body, nil
 }
 
-// do sends a request; any status but 200 is an error.
+// do sends a request; any status but success is an error.
 func (c *client) do(req *http.Request) (*http.Response, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -110,7 +110,7 @@ func (c *client) do(req *http.Request) (*http.Response, error) {
 		}
 		return nil, &unreachableError{c.base, err}
 	}
-	if resp.StatusCode == http.StatusOK {
+	if resp.StatusCode/100 == 2 {
 		return resp, nil
 	}
 	defer func() { _ = resp.Body.Close() }() // only read

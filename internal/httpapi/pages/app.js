@@ -128,7 +128,7 @@ function explore(relations) {
 function follow(section, name) {
   stopExploring();
   const box = $(".chart", section), table = $("table", section), rows = new Map(), most = 100;
-  const chart = new Chart(box, $(".legend", section), { span: 2 * minute, keep: 2 * minute, digits: 2 });
+  const chart = new Chart(box, $(".legend", section), { span: 2 * minute, least: 20_000, keep: 2 * minute, digits: 2 });
   let due = 0, fresh = new Set();
   const draw = () => {
     due = 0;

@@ -125,7 +125,7 @@ export class Chart {
     g.lineWidth = 1;
     g.textAlign = "right";
     g.textBaseline = "middle";
-    const rough = (view.high - view.low) / Math.max(2, (bottom - top) / 48), ten = 10 ** Math.floor(Math.log10(rough));
+    const rough = (view.high - view.low) / Math.max(2, (bottom - top) / 42), ten = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map(n => n * ten).find(n => n >= rough);
     for (let v = Math.ceil(view.low / step) * step; v <= view.high; v += step) {
       const at = Math.round(y(v)) + 0.5;

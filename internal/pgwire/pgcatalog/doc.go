@@ -7,6 +7,9 @@
 // names, columns and keys of the database's relations. So any query over the catalog has a true answer, not
 // only the queries somebody thought of.
 //
+// Whoever owns the DuckDB instance makes the base relations readable there, runs Schemas and Macros once (before the first query that
+// needs them will do), and binds the texts for which IsCatalogQuery is true there and nowhere else.
+//
 // It is not a SQL parser: the rewrite works on tokens. It keeps everything that it does not know as it was, and
 // a text that needs no change is returned as it is.
 //
