@@ -38,10 +38,11 @@ type loadOptions struct {
 	columns                            []string
 	parallel, chunk                    int
 	resume, again, allowRejects, quiet bool
+	retryWait                          time.Duration
 }
 
 func newLoad() *cobra.Command {
-	o := &loadOptions{}
+	o := &loadOptions{retryWait: retryWait}
 	cmd := &cobra.Command{Use: "load RELATION FILE…", Short: "Load files into a stream or table",
 		Long: "Load sends files to a node in requests of about 8 MB, several at a time: CSV with a header line, NDJSON, JSON, Parquet and Arrow, the text formats also\n" +
 			"compressed with gzip or zstd; - is the standard input, with --format. Every request carries an Idempotency-Key that follows from the file, so one that is\n" +

@@ -20,15 +20,16 @@ import (
 
 const (
 	// retryFor is how long a request is repeated that the node does not take at the moment.
-	retryFor     = 2 * time.Minute
-	retryWaitMin = 250 * time.Millisecond
+	retryFor = 2 * time.Minute
+	// retryWait is the first pause between attempts, which then double up to retryWaitMax.
+	retryWait    = 250 * time.Millisecond
 	retryWaitMax = 10 * time.Second
 )
 
 // post sends a chunk until the node has taken it, refuses it, or has not answered for retryFor.
 func (l *loading) post(ctx context.Context, c *chunk) (verdict, error) {
 	key := l.key(c)
-	wait, deadline := retryWaitMin, time.Now().Add(retryFor)
+	wait, deadline := l.opts.retryWait, time.Now().Add(retryFor)
 	for {
 		v, err := l.postOnce(ctx, c, key)
 		if err == nil || !transient(err) || ctx.Err() != nil || time.Now().After(deadline) {

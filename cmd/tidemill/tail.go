@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -70,6 +71,7 @@ type follower struct {
 	token   string // of the last frame
 	printer *changePrinter
 	log     io.Writer
+	wait    time.Duration // the first pause, which then doubles; 0 is followWaitMin
 }
 
 // Between attempts to come back.
@@ -80,13 +82,14 @@ const (
 
 // run prints changes until ctx ends. It ends with an error if the node refuses the query.
 func (f *follower) run(ctx context.Context) error {
-	wait, lost := followWaitMin, false
+	first := cmp.Or(f.wait, followWaitMin)
+	wait, lost := first, false
 	for {
 		err := f.client.live(ctx, f.path, f.token, func(fr frame) error {
 			if lost {
 				fmt.Fprintln(f.log, "connected again")
 			}
-			wait, lost = followWaitMin, false
+			wait, lost = first, false
 			if err := f.printer.frame(fr); err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package duck
 
 import (
 	"encoding/json"
+	"errors"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -26,6 +27,8 @@ const (
 	KindConstraint     Kind = "constraint"
 	KindIO             Kind = "io"
 	KindInternal       Kind = "internal"
+	// KindFatal says that the instance has become unusable; the next statement gets another instance.
+	KindFatal Kind = "fatal"
 	// KindLimit is ours: the statement exceeds a bound that the message names.
 	KindLimit Kind = "limit"
 	// KindParameter is ours: a parameter's type cannot be found, or arguments do not fit.
@@ -53,6 +56,34 @@ func (e *Error) Error() string { return e.Message }
 
 // Unwrap returns the context's error when the statement was ended by its context.
 func (e *Error) Unwrap() error { return e.cause }
+
+// Classed is the message with DuckDB's class in front, as DuckDB writes it: "Conversion Error: …".
+func (e *Error) Classed() string {
+	class := string(e.Kind)
+	switch e.Kind {
+	case KindOutOfRange:
+		class = "Out of Range"
+	case KindInvalidInput:
+		class = "Invalid Input"
+	case KindOutOfMemory:
+		class = "Out of Memory"
+	case KindNotImplemented:
+		class = "Not implemented"
+	case KindInternal, KindFatal, KindIO:
+		class = strings.ToUpper(class)
+	default:
+		if class != "" {
+			class = strings.ToUpper(class[:1]) + class[1:]
+		}
+	}
+	return class + " Error: " + e.Message
+}
+
+func asError(err error) (*Error, bool) {
+	var e *Error
+	ok := errors.As(err, &e)
+	return e, ok
+}
 
 func errorf(kind Kind, message string) *Error { return &Error{Kind: kind, Message: message} }
 

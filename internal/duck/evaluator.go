@@ -17,10 +17,9 @@ const argsName = "tidemill_args"
 
 // Evaluator computes scalar expressions over columns in DuckDB, each on the thread that asks. It is safe for concurrent use.
 type Evaluator struct {
-	db    *database
-	admin *conn
-
 	mu     sync.Mutex // guards all below
+	db     *database
+	admin  *conn
 	funcs  map[string]*Func
 	next   uint64
 	closed bool
@@ -28,19 +27,46 @@ type Evaluator struct {
 
 // OpenEvaluator opens an evaluator.
 func OpenEvaluator() (*Evaluator, error) {
-	db, admin, err := openDatabase(access{threads: 1})
-	if err != nil {
+	e := &Evaluator{funcs: map[string]*Func{}}
+	var err error
+	if e.db, e.admin, err = e.open(); err != nil {
 		return nil, fmt.Errorf("opening the evaluator: %w", err)
 	}
-	e := &Evaluator{db: db, admin: admin, funcs: map[string]*Func{}}
+	return e, nil
+}
+
+// open opens an instance for the evaluator.
+func (e *Evaluator) open() (*database, *conn, error) {
+	db, admin, err := openDatabase(access{threads: 1})
+	if err != nil {
+		return nil, nil, err
+	}
 	if err = boundValues(admin); err == nil {
 		err = registerScan(admin, argsName, &scanFunction{bind: e.bindArgs})
 	}
 	if err != nil {
-		e.Close()
-		return nil, fmt.Errorf("opening the evaluator: %w", err)
+		admin.close()
+		db.close()
+		return nil, nil, err
 	}
-	return e, nil
+	return db, admin, nil
+}
+
+// reopen puts another instance in the place of one that has become unusable.
+func (e *Evaluator) reopen(broken *database) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed || e.db != broken {
+		return nil
+	}
+	db, admin, err := e.open()
+	if err != nil {
+		return fmt.Errorf("opening the evaluator again: %w", err)
+	}
+	e.admin.close()
+	e.db.close()
+	e.db, e.admin = db, admin
+	return nil
 }
 
 // Close frees the evaluator; Funcs must be closed by their owners.
@@ -73,6 +99,8 @@ type Func struct {
 	schema    row.Schema // of the arguments, and a column for the number of rows
 	types     []row.Type
 	result    row.Type
+	text      string // SQL, with the arguments as columns
+	db        *database
 	conn      *conn
 	stmt      *stmt
 	batch     *row.Batch // of the running Eval
@@ -94,29 +122,50 @@ func (e *Evaluator) Compile(sql string, args []row.Type, result row.Type) (*Func
 	if err != nil {
 		return nil, err
 	}
-	if err := f.prepare(text); err != nil {
+	f.text = text
+	e.register(f)
+	err = f.prepare()
+	if isUnusable(err) {
+		err = f.renew()
+	}
+	if err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-func (f *Func) prepare(text string) error {
-	e := f.evaluator
+func (e *Evaluator) register(f *Func) {
 	e.mu.Lock()
-	if e.closed {
-		e.mu.Unlock()
-		return errorf(KindClosed, "the evaluator is closed")
-	}
+	defer e.mu.Unlock()
 	e.next++
 	f.key = strconv.FormatUint(e.next, 36)
 	e.funcs[f.key] = f
-	e.mu.Unlock()
-	var err error
-	if f.conn, err = e.db.connect(); err != nil {
+}
+
+// renew prepares the expression in another instance, after the one it was prepared in has become unusable.
+func (f *Func) renew() error {
+	if err := f.evaluator.reopen(f.db); err != nil {
 		return err
 	}
-	value := columnExpr("("+text+"\n)", f.result)
+	f.free()
+	return f.prepare()
+}
+
+func (f *Func) prepare() error {
+	e := f.evaluator
+	e.mu.Lock()
+	f.db = e.db
+	closed := e.closed
+	e.mu.Unlock()
+	if closed {
+		return errorf(KindClosed, "the evaluator is closed")
+	}
+	var err error
+	if f.conn, err = f.db.connect(); err != nil {
+		return err
+	}
+	value := columnExpr("("+f.text+"\n)", f.result)
 	if f.stmt, err = f.conn.prepare("", "SELECT "+value+" FROM "+argsName+"("+quoteString(f.key)+")", ""); err != nil {
 		return withoutPosition(err)
 	}
@@ -204,10 +253,19 @@ func (f *Func) Eval(args []row.Vec, n int) (row.Vec, error) {
 	if len(args) != len(f.types) {
 		return row.Vec{}, errorf(KindParameter, fmt.Sprintf("the expression has %d arguments, %d are given", len(f.types), len(args)))
 	}
-	out := newColumn(f.result)
 	if n == 0 {
+		out := newColumn(f.result)
 		return out.finish(), nil
 	}
+	v, err := f.eval(args, n)
+	if isUnusable(err) && f.renew() == nil {
+		v, err = f.eval(args, n)
+	}
+	return v, err
+}
+
+func (f *Func) eval(args []row.Vec, n int) (row.Vec, error) {
+	out := newColumn(f.result)
 	f.batch = &row.Batch{Len: n, Cols: append(args[:len(args):len(args)], row.FromValues(row.T(row.Bool), make([]bool, n), nil))}
 	defer func() { f.batch = nil }()
 	r, err := f.stmt.execute(true, "", 0)
@@ -241,6 +299,13 @@ func (f *Func) Eval(args []row.Vec, n int) (row.Vec, error) {
 
 // Close frees the expression.
 func (f *Func) Close() {
+	f.free()
+	f.evaluator.mu.Lock()
+	delete(f.evaluator.funcs, f.key)
+	f.evaluator.mu.Unlock()
+}
+
+func (f *Func) free() {
 	if f.stmt != nil {
 		f.stmt.close()
 		f.stmt = nil
@@ -249,7 +314,4 @@ func (f *Func) Close() {
 		f.conn.close()
 		f.conn = nil
 	}
-	f.evaluator.mu.Lock()
-	delete(f.evaluator.funcs, f.key)
-	f.evaluator.mu.Unlock()
 }

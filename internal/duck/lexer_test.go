@@ -37,7 +37,8 @@ func TestLimitsCount(t *testing.T) {
 	weights := map[string]int{"v": 7}
 	f := func(sql string, want int) {
 		t.Helper()
-		got, err := checkLimits(sql, func(name string) int { return weights[strings.ToLower(name)] })
+		m, err := checkLimits(sql, func(name string) meaning { return meaning{weight: weights[strings.ToLower(name)]} })
+		got := m.weight
 		if err != nil || got != want {
 			t.Errorf("%s: %d relations, %v; want %d", sql, got, err, want)
 		}
@@ -72,8 +73,8 @@ func FuzzLimits(f *testing.F) {
 			}
 			last = tok.pos
 		}
-		if n, err := checkLimits(sql, nil); err == nil && n < 1 {
-			t.Errorf("%q: %d relations", sql, n)
+		if m, err := checkLimits(sql, nil); err == nil && m.weight < 1 {
+			t.Errorf("%q: %d relations", sql, m.weight)
 		}
 		if trimmed := trimStatement(sql); !strings.HasPrefix(sql, trimmed) {
 			t.Errorf("%q: trimmed to %q", sql, trimmed)

@@ -76,6 +76,7 @@ type group struct {
 	lastWord string // candidate for a CTE's name
 	named    bool   // lastWord is followed by AS
 	call     string // word right before a parenthesis
+	hazard   hazardGroup
 }
 
 func (g *group) endExpr() {
@@ -89,39 +90,50 @@ type limiter struct {
 	sql    string
 	groups []group
 	ctes   map[string]int
-	// weightOf is the number of relations behind the name of a relation.
-	weightOf func(name string) int
+	// meaning is what is behind the name of a relation.
+	meaning func(name string) meaning
+	hazards hazards
+	before  token // the token before
 }
 
-// checkLimits refuses a statement that could make DuckDB's planning explode, naming the bound. It returns the
-// number of relations of the statement with views written out. weightOf may be nil.
-func checkLimits(sql string, weightOf func(name string) int) (int, error) {
+// meaning is what a statement or a relation is made of, with views written out.
+type meaning struct {
+	weight  int // number of relations
+	hazards hazards
+}
+
+// checkLimits refuses a statement that could make DuckDB's planning explode, naming the bound, or end the process. It returns
+// what the statement is made of. of may be nil.
+func checkLimits(sql string, of func(name string) meaning) (meaning, error) {
 	if len(sql) > MaxStatementBytes {
-		return 0, limitError(fmt.Sprintf("the statement has %d bytes, the bound is %d", len(sql), MaxStatementBytes), 0)
+		return meaning{}, limitError(fmt.Sprintf("the statement has %d bytes, the bound is %d", len(sql), MaxStatementBytes), 0)
 	}
 	if err := checkText(sql); err != nil {
-		return 0, err
+		return meaning{}, err
 	}
-	l := &limiter{sql: sql, groups: make([]group, 1, 16), ctes: map[string]int{}, weightOf: weightOf}
+	l := &limiter{sql: sql, groups: make([]group, 1, 16), ctes: map[string]int{}, meaning: of}
 	lex := lexer{s: sql}
 	cur, ok := lex.next()
 	for ok {
 		next, more := lex.next()
 		if err := l.token(cur, next); err != nil {
-			return 0, err
+			return meaning{}, err
 		}
-		cur, ok = next, more
+		l.before, cur, ok = cur, next, more
 	}
 	for len(l.groups) > 1 {
 		if err := l.pop(len(sql)); err != nil {
-			return 0, err
+			return meaning{}, err
 		}
 	}
 	top := &l.groups[0]
 	if err := l.check(top, len(sql)); err != nil {
-		return 0, err
+		return meaning{}, err
 	}
-	return max(top.weight, 1), nil
+	if err := l.hazards.check(); err != nil {
+		return meaning{}, err
+	}
+	return meaning{weight: max(top.weight, 1), hazards: l.hazards}, nil
 }
 
 func limitError(message string, position int) *Error {
@@ -136,6 +148,9 @@ func (l *limiter) token(t, next token) error {
 	g := &l.groups[len(l.groups)-1]
 	first := g.tokens == 0
 	g.tokens++
+	if err := l.hazard(g, t, next, first); err != nil {
+		return err
+	}
 	switch t.kind {
 	case tokenPunct:
 		return l.punct(g, t)
@@ -170,7 +185,7 @@ func (l *limiter) number(g *group, t token) error {
 func (l *limiter) punct(g *group, t token) error {
 	switch t.text[0] {
 	case '(', '[', '{':
-		inner := group{relation: g.expectRel, expectRel: g.expectRel}
+		inner := group{relation: g.expectRel, expectRel: g.expectRel, hazard: g.hazard.inner(g.call)}
 		if g.inWith && g.named {
 			inner.cte = g.lastWord
 		}
@@ -283,8 +298,10 @@ func (l *limiter) addRelation(g *group, name string, pos int) error {
 	weight := 1
 	if w, ok := l.ctes[strings.ToLower(name)]; ok {
 		weight = w
-	} else if l.weightOf != nil {
-		weight = max(l.weightOf(name), 1)
+	} else if l.meaning != nil {
+		m := l.meaning(name)
+		weight = max(m.weight, 1)
+		l.hazards.add(m.hazards)
 	}
 	g.block++
 	return l.addWeight(g, weight, pos)

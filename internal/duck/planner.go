@@ -26,32 +26,34 @@ type PlannerOptions struct {
 
 // Planner binds and optimizes statements against relations without rows. It is safe for concurrent use.
 type Planner struct {
-	db      *database
 	timeout time.Duration
 
 	slots    chan struct{} // a token per plan that may run
 	maxStuck int
 
 	mu     sync.Mutex // guards all below
+	db     *database
 	idle   []*plannerConn
 	stuck  int
 	closed bool
 
-	ddl       sync.Mutex // orders definitions; guards admin and relations' writes
+	ddl       sync.Mutex // orders definitions; guards admin, defs, and writes of db and relations
 	admin     *conn
+	defs      definitions
 	relMu     sync.RWMutex
 	relations map[string]relation
 }
 
 // relation is what a name stands for.
 type relation struct {
-	view   bool
-	weight int // relations behind it, written out
+	view bool
+	meaning
 }
 
 // plannerConn is a connection with its prepared call of json_serialize_plan.
 type plannerConn struct {
 	*conn
+	db        *database
 	serialize *stmt
 }
 
@@ -85,23 +87,63 @@ func OpenPlanner(o PlannerOptions) (*Planner, error) {
 	if o.MaxStuck <= 0 {
 		o.MaxStuck = 2
 	}
-	db, admin, err := openDatabase(access{threads: 1})
+	db, admin, err := openPlanning()
 	if err != nil {
 		return nil, fmt.Errorf("opening the planner: %w", err)
 	}
-	p := &Planner{
+	return &Planner{
 		db: db, admin: admin, timeout: o.Timeout, maxStuck: o.MaxStuck,
 		slots: make(chan struct{}, o.Connections), relations: map[string]relation{},
-	}
-	if err := p.setUp(); err != nil {
-		p.Close()
-		return nil, fmt.Errorf("opening the planner: %w", err)
-	}
-	return p, nil
+	}, nil
 }
 
-func (p *Planner) setUp() error {
-	c := p.admin
+// openPlanning opens an instance for plans.
+func openPlanning() (*database, *conn, error) {
+	db, admin, err := openDatabase(access{threads: 1})
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := setUpPlanning(admin); err != nil {
+		admin.close()
+		db.close()
+		return nil, nil, err
+	}
+	return db, admin, nil
+}
+
+// reopen puts another instance with the same definitions in the place of one that has become unusable.
+func (p *Planner) reopen(broken *database) error {
+	p.ddl.Lock()
+	defer p.ddl.Unlock()
+	return p.reopenLocked(broken)
+}
+
+func (p *Planner) reopenLocked(broken *database) error {
+	if p.isClosed() {
+		return errorf(KindClosed, "the planner is closed")
+	}
+	if p.db != broken {
+		return nil
+	}
+	db, admin, err := openPlanning()
+	if err != nil {
+		return fmt.Errorf("opening the planner again: %w", err)
+	}
+	p.defs.replay(admin)
+	p.mu.Lock()
+	idle := p.idle
+	p.db, p.idle = db, nil
+	p.mu.Unlock()
+	for _, c := range idle {
+		c.close()
+	}
+	p.admin.close()
+	p.admin = admin
+	broken.close()
+	return nil
+}
+
+func setUpPlanning(c *conn) error {
 	if err := registerRefusing(c, "stream_now", true, []signature{{result: plainType(capi.TypeTimestampTZ)}}); err != nil {
 		return err
 	}
@@ -162,7 +204,7 @@ func (p *Planner) DefineTable(name string, schema row.Schema, primaryKey []strin
 		}
 		b.WriteString(")")
 	}
-	return p.define(name, relation{weight: 1}, func(c *conn) error { return c.exec(b.String() + ")") })
+	return p.define(name, relation{meaning: meaning{weight: 1}}, func(c *conn) error { return c.exec(b.String() + ")") })
 }
 
 // DefineView makes name stand for the query sql, which is bound now, replacing what it stood for.
@@ -171,11 +213,11 @@ func (p *Planner) DefineView(name, sql string) error {
 	if err != nil {
 		return err
 	}
-	weight, err := checkLimits(sql, p.weight)
+	m, err := checkLimits(sql, p.meaning)
 	if err != nil {
 		return err
 	}
-	return p.define(name, relation{view: true, weight: weight}, func(c *conn) error { return createView(c, "CREATE VIEW "+q+" AS ", sql) })
+	return p.define(name, relation{view: true, meaning: m}, func(c *conn) error { return createView(c, "CREATE VIEW "+q+" AS ", sql) })
 }
 
 // createView creates a view as one statement, whatever sql holds.
@@ -202,17 +244,20 @@ func (p *Planner) define(name string, def relation, create func(*conn) error) er
 	}
 	key := foldName(name)
 	old, exists := p.relation(key)
-	err := inTransaction(p.admin, func() error {
-		if exists {
-			if err := dropRelation(p.admin, name, old); err != nil {
-				return err
+	err := p.change(func(c *conn) error {
+		return inTransaction(c, func() error {
+			if exists {
+				if err := dropRelation(c, name, old); err != nil {
+					return err
+				}
 			}
-		}
-		return create(p.admin)
+			return create(c)
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("defining %s: %w", name, err)
 	}
+	p.defs.put(key, create)
 	p.relMu.Lock()
 	p.relations[key] = def
 	p.relMu.Unlock()
@@ -231,13 +276,23 @@ func (p *Planner) Drop(name string) error {
 	if !exists {
 		return errorf(KindCatalog, "there is no relation "+name)
 	}
-	if err := dropRelation(p.admin, name, old); err != nil {
+	if err := p.change(func(c *conn) error { return dropRelation(c, name, old) }); err != nil {
 		return fmt.Errorf("dropping %s: %w", name, err)
 	}
+	p.defs.drop(key)
 	p.relMu.Lock()
 	delete(p.relations, key)
 	p.relMu.Unlock()
 	return nil
+}
+
+// change runs f, once more in another instance if this one has become unusable. ddl is held.
+func (p *Planner) change(f func(*conn) error) error {
+	err := f(p.admin)
+	if isUnusable(err) && p.reopenLocked(p.db) == nil {
+		err = f(p.admin)
+	}
+	return err
 }
 
 func dropRelation(c *conn, name string, r relation) error {
@@ -268,10 +323,10 @@ func (p *Planner) relation(key string) (relation, bool) {
 	return r, ok
 }
 
-// weight is the number of relations behind an unqualified name.
-func (p *Planner) weight(name string) int {
+// meaning is what is behind an unqualified name.
+func (p *Planner) meaning(name string) meaning {
 	r, _ := p.relation(foldName(name))
-	return r.weight
+	return r.meaning
 }
 
 func (p *Planner) isClosed() bool {
@@ -283,11 +338,26 @@ func (p *Planner) isClosed() bool {
 // Plan plans one SELECT, INSERT, UPDATE, DELETE or MERGE. It fails with an *Error; when the context ends or the
 // planner's timeout passes first, the plan is given up.
 func (p *Planner) Plan(ctx context.Context, sql string) (Planned, error) {
-	if _, err := checkLimits(sql, p.weight); err != nil {
+	if _, err := checkLimits(sql, p.meaning); err != nil {
 		return Planned{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
+	db := p.instance()
+	planned, err := p.plan(ctx, sql)
+	if isUnusable(err) && p.reopen(db) == nil {
+		planned, err = p.plan(ctx, sql)
+	}
+	return planned, err
+}
+
+func (p *Planner) instance() *database {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.db
+}
+
+func (p *Planner) plan(ctx context.Context, sql string) (Planned, error) {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -339,7 +409,7 @@ func (r *planRun) end() {
 	r.mu.Unlock()
 	p := r.planner
 	p.mu.Lock()
-	keep := !abandoned && !p.closed
+	keep := !abandoned && !p.closed && r.conn.db == p.db
 	if keep {
 		p.idle = append(p.idle, r.conn)
 	}
@@ -394,12 +464,13 @@ func (p *Planner) acquire() (*plannerConn, error) {
 		p.mu.Unlock()
 		return c, nil
 	}
+	db := p.db
 	p.mu.Unlock()
-	c, err := p.db.connect()
+	c, err := db.connect()
 	if err != nil {
 		return nil, err
 	}
-	pc := &plannerConn{conn: c}
+	pc := &plannerConn{conn: c, db: db}
 	if err = c.exec("SET scalar_subquery_error_on_multiple_rows = false"); err == nil {
 		pc.serialize, err = c.prepare("", "SELECT CAST(json_serialize_plan(?::VARCHAR, skip_null := true, optimize := true) AS VARCHAR)", "")
 	}

@@ -45,26 +45,38 @@ type Sizer interface {
 
 // Reader answers SELECTs over relations whose rows Sources supply per query. It is safe for concurrent use.
 type Reader struct {
-	db      *database
-	threads int
-	slots   chan struct{}
+	opts  ReaderOptions
+	slots chan struct{}
 
-	mu         sync.RWMutex // guards all below
+	mu         sync.RWMutex // guards all below, and running of the instances
+	instance   *readerInstance
 	schemas    map[string]row.Schema
-	views      map[string]int // relations behind each, written out
-	generation uint64         // changes with every definition
-	running    map[uint64]Sources
+	views      map[string]meaning
+	generation uint64 // changes with every definition
 	idle       []*readerConn
 	closed     bool
 
-	ddl   sync.Mutex // orders definitions; guards admin
-	admin *conn
+	ddl  sync.Mutex // orders definitions; guards defs, writes of instance, and its admin
+	defs definitions
+}
+
+// readerInstance is the DuckDB instance of a reader, with the sources of the queries that run in it.
+type readerInstance struct {
+	db      *database
+	admin   *conn
+	running map[uint64]Sources
+}
+
+func (i *readerInstance) close() {
+	i.admin.close()
+	i.db.close()
 }
 
 // readerConn is a connection with statements prepared on it.
 type readerConn struct {
 	*conn
-	cache statements
+	instance *readerInstance
+	cache    statements
 }
 
 func (c *readerConn) close() {
@@ -77,29 +89,66 @@ func OpenReader(o ReaderOptions) (*Reader, error) {
 	if o.Connections <= 0 {
 		o.Connections = 16
 	}
-	db, admin, err := openDatabase(access{threads: o.Threads, memoryLimit: o.MemoryLimitBytes, tempDir: o.TempDir, dirs: o.AllowedDirs})
-	if err != nil {
-		return nil, fmt.Errorf("opening the reader: %w", err)
-	}
-	r := &Reader{
-		db: db, admin: admin, threads: max(o.Threads, 1), slots: make(chan struct{}, o.Connections),
-		schemas: map[string]row.Schema{}, views: map[string]int{}, running: map[uint64]Sources{},
-	}
-	if err := r.setUp(); err != nil {
-		r.Close()
+	r := &Reader{opts: o, slots: make(chan struct{}, o.Connections), schemas: map[string]row.Schema{}, views: map[string]meaning{}}
+	var err error
+	if r.instance, err = r.open(); err != nil {
 		return nil, fmt.Errorf("opening the reader: %w", err)
 	}
 	return r, nil
 }
 
-func (r *Reader) setUp() error {
-	if err := r.admin.exec("CREATE SCHEMA tidemill"); err != nil {
-		return err
+// open opens an instance for the reader, without relations.
+func (r *Reader) open() (*readerInstance, error) {
+	o := r.opts
+	db, admin, err := openDatabase(access{threads: o.Threads, memoryLimit: o.MemoryLimitBytes, tempDir: o.TempDir, dirs: o.AllowedDirs})
+	if err != nil {
+		return nil, err
 	}
-	if err := boundValues(r.admin); err != nil {
-		return err
+	i := &readerInstance{db: db, admin: admin, running: map[uint64]Sources{}}
+	if err = admin.exec("CREATE SCHEMA tidemill"); err == nil {
+		err = boundValues(admin)
 	}
-	return registerScan(r.admin, scanName, &scanFunction{bind: r.bindScan})
+	if err == nil {
+		err = registerScan(admin, scanName, &scanFunction{bind: func(conn uint64, name string) (*boundScan, error) { return r.bindScan(i, conn, name) }})
+	}
+	if err != nil {
+		i.close()
+		return nil, err
+	}
+	return i, nil
+}
+
+// reopen puts another instance with the same definitions in the place of one that has become unusable.
+func (r *Reader) reopen(broken *readerInstance) error {
+	r.ddl.Lock()
+	defer r.ddl.Unlock()
+	return r.reopenLocked(broken)
+}
+
+func (r *Reader) reopenLocked(broken *readerInstance) error {
+	r.mu.RLock()
+	closed, current := r.closed, r.instance == broken
+	r.mu.RUnlock()
+	switch {
+	case closed:
+		return errorf(KindClosed, "the reader is closed")
+	case !current:
+		return nil
+	}
+	i, err := r.open()
+	if err != nil {
+		return fmt.Errorf("opening the reader again: %w", err)
+	}
+	r.defs.replay(i.admin)
+	r.mu.Lock()
+	idle := r.idle
+	r.instance, r.idle = i, nil
+	r.mu.Unlock()
+	for _, c := range idle {
+		c.close()
+	}
+	broken.close()
+	return nil
 }
 
 // Close frees the reader. Queries that are open end with an error, and must still be closed.
@@ -114,30 +163,29 @@ func (r *Reader) Close() error {
 	for _, c := range idle {
 		c.close()
 	}
-	r.admin.close()
-	r.db.close()
+	r.instance.close()
 	return nil
 }
 
 // bindScan is called by DuckDB when a statement that reads a relation is prepared.
-func (r *Reader) bindScan(conn uint64, name string) (*boundScan, error) {
+func (r *Reader) bindScan(i *readerInstance, conn uint64, name string) (*boundScan, error) {
 	r.mu.RLock()
 	schema, ok := r.schemas[name]
-	src := r.running[conn]
+	src := i.running[conn]
 	r.mu.RUnlock()
 	if !ok {
 		return nil, fmt.Errorf("there is no relation %s", name)
 	}
-	b := &boundScan{schema: schema, rows: -1, threads: r.threads}
+	b := &boundScan{schema: schema, rows: -1, threads: max(r.opts.Threads, 1)}
 	if s, ok := src.(Sizer); ok {
 		b.rows = s.Rows(name)
 	}
 	if b.rows >= 0 {
-		b.threads = int(min(int64(r.threads), 1+b.rows/rowsPerThread))
+		b.threads = int(min(int64(b.threads), 1+b.rows/rowsPerThread))
 	}
 	b.open = func(columns []int) (Iterator, error) {
 		r.mu.RLock()
-		src := r.running[conn]
+		src := i.running[conn]
 		r.mu.RUnlock()
 		if src == nil {
 			return nil, errors.New("the query has no sources to read " + name + " from")
@@ -178,7 +226,7 @@ func (r *Reader) DefineTable(name string, schema row.Schema) error {
 	old, existed := r.schemas[key]
 	r.schemas[key] = schema
 	r.mu.Unlock()
-	err = r.define(key, func() error { return r.admin.exec(b.String()) })
+	err = r.define(key, func(c *conn) error { return c.exec(b.String()) })
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -201,40 +249,54 @@ func (r *Reader) DefineView(name, sql string) error {
 	if err != nil {
 		return err
 	}
-	weight, err := checkLimits(sql, r.weight)
+	m, err := checkLimits(sql, r.meaning)
 	if err != nil {
 		return err
 	}
 	r.ddl.Lock()
 	defer r.ddl.Unlock()
 	key := foldName(name)
-	err = r.define(key, func() error { return createView(r.admin, "CREATE OR REPLACE VIEW "+q+" AS ", sql) })
+	err = r.define(key, func(c *conn) error { return createView(c, "CREATE OR REPLACE VIEW "+q+" AS ", sql) })
 	if err != nil {
 		return fmt.Errorf("defining %s: %w", name, err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.schemas, key)
-	r.views[key] = weight
+	r.views[key] = m
 	return nil
 }
 
-// weight is the number of relations behind an unqualified name.
-func (r *Reader) weight(name string) int {
+// meaning is what is behind an unqualified name.
+func (r *Reader) meaning(name string) meaning {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.views[foldName(name)]
 }
 
-func (r *Reader) define(key string, create func() error) error {
+// define runs what makes a definition and keeps it. ddl is held.
+func (r *Reader) define(key string, create func(*conn) error) error {
+	if err := r.change(create); err != nil {
+		return err
+	}
+	r.defs.put(key, create)
+	return nil
+}
+
+// change runs f, once more in another instance if this one has become unusable. ddl is held.
+func (r *Reader) change(f func(*conn) error) error {
 	r.mu.RLock()
-	closed := r.closed
+	closed, i := r.closed, r.instance
 	r.mu.RUnlock()
 	if closed {
 		return errorf(KindClosed, "the reader is closed")
 	}
 	defer r.changed()
-	return create()
+	err := f(i.admin)
+	if isUnusable(err) && r.reopenLocked(i) == nil {
+		err = f(r.instance.admin)
+	}
+	return err
 }
 
 // changed makes every connection forget its prepared statements.
@@ -254,14 +316,15 @@ func (r *Reader) Drop(name string) error {
 	defer r.ddl.Unlock()
 	key := foldName(name)
 	r.mu.RLock()
-	known := r.views[key] > 0 || r.schemas[key] != nil
+	known := r.views[key].weight > 0 || r.schemas[key] != nil
 	r.mu.RUnlock()
 	if !known {
 		return errorf(KindCatalog, "there is no relation "+name)
 	}
-	if err := r.define(key, func() error { return r.admin.exec("DROP VIEW " + q) }); err != nil {
+	if err := r.change(func(c *conn) error { return c.exec("DROP VIEW " + q) }); err != nil {
 		return fmt.Errorf("dropping %s: %w", name, err)
 	}
+	r.defs.drop(key)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.schemas, key)
@@ -273,38 +336,59 @@ func (r *Reader) Drop(name string) error {
 // src supplies is read while the query runs, up to Rows.Close. It fails with an *Error; when the context ends, which also stops
 // the returned rows, the error unwraps to the context's.
 func (r *Reader) Query(ctx context.Context, sql string, args []row.Value, src Sources) (*Rows, error) {
-	if _, err := checkLimits(sql, r.weight); err != nil {
+	if _, err := checkLimits(sql, r.meaning); err != nil {
 		return nil, err
 	}
-	c, err := r.acquire(ctx)
-	if err != nil {
-		return nil, err
-	}
-	r.mu.Lock()
-	if src != nil {
-		r.running[c.id] = src
-	}
-	r.mu.Unlock()
-	return startRows(ctx, c, sql, args, func() { r.release(c) })
+	var rows *Rows
+	err := r.withConn(ctx, func(c *readerConn) (err error) {
+		if src != nil {
+			r.mu.Lock()
+			c.instance.running[c.id] = src
+			r.mu.Unlock()
+		}
+		rows, err = startRows(ctx, c, sql, args, func() { r.release(c) })
+		return err
+	})
+	return rows, err
 }
 
 // Describe returns the result's names and types of a single SELECT, without running it. The type of a column that depends on
 // a parameter without a type is Invalid.
 func (r *Reader) Describe(ctx context.Context, sql string) (row.Schema, error) {
-	if _, err := checkLimits(sql, r.weight); err != nil {
+	if _, err := checkLimits(sql, r.meaning); err != nil {
 		return nil, err
 	}
-	c, err := r.acquire(ctx)
-	if err != nil {
-		return nil, err
+	var columns row.Schema
+	err := r.withConn(ctx, func(c *readerConn) error {
+		defer r.release(c)
+		s, err := prepareSelect(c.conn, sql)
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		columns = s.columns()
+		return nil
+	})
+	return columns, err
+}
+
+// withConn runs f, which takes over the connection, once more in another instance if this one has become unusable.
+func (r *Reader) withConn(ctx context.Context, f func(*readerConn) error) error {
+	r.mu.RLock()
+	i := r.instance
+	r.mu.RUnlock()
+	run := func() error {
+		c, err := r.acquire(ctx)
+		if err != nil {
+			return err
+		}
+		return f(c)
 	}
-	defer r.release(c)
-	s, err := prepareSelect(c.conn, sql)
-	if err != nil {
-		return nil, err
+	err := run()
+	if isUnusable(err) && r.reopen(i) == nil {
+		err = run()
 	}
-	defer s.close()
-	return s.columns(), nil
+	return err
 }
 
 func (r *Reader) acquire(ctx context.Context) (*readerConn, error) {
@@ -319,19 +403,19 @@ func (r *Reader) acquire(ctx context.Context) (*readerConn, error) {
 		<-r.slots
 		return nil, errorf(KindClosed, "the reader is closed")
 	}
-	generation := r.generation
+	generation, i := r.generation, r.instance
 	var c *readerConn
 	if n := len(r.idle); n > 0 {
 		c, r.idle = r.idle[n-1], r.idle[:n-1]
 	}
 	r.mu.Unlock()
 	if c == nil {
-		plain, err := r.db.connect()
+		plain, err := i.db.connect()
 		if err != nil {
 			<-r.slots
 			return nil, err
 		}
-		c = &readerConn{conn: plain}
+		c = &readerConn{conn: plain, instance: i}
 	}
 	c.cache.use(generation)
 	return c, nil
@@ -339,8 +423,8 @@ func (r *Reader) acquire(ctx context.Context) (*readerConn, error) {
 
 func (r *Reader) release(c *readerConn) {
 	r.mu.Lock()
-	delete(r.running, c.id)
-	keep := !r.closed
+	delete(c.instance.running, c.id)
+	keep := !r.closed && c.instance == r.instance
 	if keep {
 		r.idle = append(r.idle, c)
 	}
@@ -377,7 +461,7 @@ func (r *Reader) Exec(statements ...string) error {
 	r.ddl.Lock()
 	defer r.ddl.Unlock()
 	for _, s := range statements {
-		if err := r.define("", func() error { return r.admin.exec(s) }); err != nil {
+		if err := r.define(s, func(c *conn) error { return c.exec(s) }); err != nil {
 			return err
 		}
 	}

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tidemill/tidemill/internal/catalog"
 	"github.com/tidemill/tidemill/internal/dataflow"
@@ -209,101 +207,6 @@ func (db *Database) checkExpression(ctx context.Context, whole string, columns r
 		return placed(err, whole, sql.Text{SQL: written, Pos: e.Pos - len("SELECT (")}, text, &m)
 	}
 	return nil
-}
-
-// setOptions reads WITH (…) of a stream or table.
-func setOptions(r *catalog.Relation, whole string, opts sql.Options) error {
-	r.Partitions = 1
-	r.Options = map[string]string{}
-	for _, o := range opts {
-		if err := setOption(r, o); err != nil {
-			var f *fault.Error
-			if errors.As(err, &f) && f.Position == 0 {
-				err = f.At(sql.PositionAt(whole, o.Pos))
-			}
-			return err
-		}
-		r.Options[o.Key] = o.Value
-	}
-	return nil
-}
-
-func setOption(r *catalog.Relation, o sql.Option) error {
-	stream := r.Kind == catalog.Stream
-	switch o.Key {
-	case "key":
-		if !stream {
-			return fault.New(fault.InvalidParameterValue, "a table's key is its PRIMARY KEY")
-		}
-		for name := range strings.SplitSeq(o.Value, ",") {
-			at := r.Columns.Index(strings.TrimSpace(name))
-			if at < 0 {
-				return fault.New(fault.UndefinedColumn, "the key's column %q is not a column of the stream", strings.TrimSpace(name))
-			}
-			r.PartitionKey = append(r.PartitionKey, at)
-		}
-	case "partitions":
-		n, err := strconv.Atoi(o.Value)
-		if err != nil || n < 1 || n > 1024 {
-			return fault.New(fault.InvalidParameterValue, "partitions is %q, want 1 to 1024", o.Value)
-		}
-		r.Partitions = n
-	case "retention":
-		if !stream {
-			return fault.New(fault.InvalidParameterValue, "a table keeps its rows until they are deleted").WithHint("retention is an option of streams")
-		}
-		if _, err := parseDuration(o.Value); err != nil {
-			return err
-		}
-	case "retention_bytes":
-		if n, err := strconv.ParseInt(o.Value, 10, 64); err != nil || n < 1 || !stream {
-			return fault.New(fault.InvalidParameterValue, "retention_bytes is %q, want a number of bytes, for a stream", o.Value)
-		}
-	case "durability":
-		if o.Value != "fsync" && o.Value != "relaxed" {
-			return fault.New(fault.InvalidParameterValue, "durability is %q, want 'fsync' or 'relaxed'", o.Value)
-		}
-	case "storage":
-		if o.Value != "disk" && o.Value != "memory" || (o.Value == "memory" && !stream) {
-			return fault.New(fault.InvalidParameterValue, "storage is %q, want 'disk' or, for a stream, 'memory'", o.Value)
-		}
-	default:
-		return fault.New(fault.InvalidParameterValue, "there is no option %q", o.Key).
-			WithHint("options are key, partitions, retention, retention_bytes, durability and storage")
-	}
-	return nil
-}
-
-// parseDuration reads a span of time as an interval ('7 days', '1 hour 30 minutes').
-func parseDuration(s string) (time.Duration, error) {
-	v, err := row.ParseValue(row.T(row.Interval), s)
-	if err != nil || v.V.Months != 0 {
-		return 0, fault.New(fault.InvalidParameterValue, "%q is not a span of time", s).WithHint("write for example '7 days' or '90 minutes'")
-	}
-	d := time.Duration(v.V.Days)*24*time.Hour + time.Duration(v.V.Micros)*time.Microsecond
-	if d <= 0 {
-		return 0, fault.New(fault.InvalidParameterValue, "the span of time %q is not positive", s)
-	}
-	return d, nil
-}
-
-func topicConfig(r *catalog.Relation) (log.TopicConfig, error) {
-	c := log.TopicConfig{Partitions: r.Partitions, Relaxed: r.Options["durability"] == "relaxed", Memory: r.Options["storage"] == "memory"}
-	if s := r.Options["retention"]; s != "" {
-		d, err := parseDuration(s)
-		if err != nil {
-			return c, err
-		}
-		c.MaxAge = d
-	}
-	if s := r.Options["retention_bytes"]; s != "" {
-		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil {
-			return c, fmt.Errorf("reading retention_bytes of %s: %w", r.Name, err)
-		}
-		c.MaxBytes = n
-	}
-	return c, nil
 }
 
 func (db *Database) createView(ctx context.Context, whole string, s *sql.CreateView) (tag string, err error) {
@@ -582,6 +485,7 @@ func (db *Database) dropOne(ctx context.Context, r *catalog.Relation) error {
 	}
 	ctx = context.WithoutCancel(ctx) // the relation is gone: what follows only frees what it had
 	db.hub.Drop(r.ID)
+	db.shared.dropReaders(db, r.ID)
 	err := db.undefine(r)
 	if r.Kind != catalog.View {
 		err = errors.Join(err, db.engine.Drop(ctx, r.ID))

@@ -1,0 +1,99 @@
+package slt
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/tidemill/tidemill/internal/fault"
+)
+
+// refusedSchema is what the queries of TestRefusedQueries read.
+var refusedSchema = []string{
+	"CREATE TABLE a (id INTEGER PRIMARY KEY, k VARCHAR, n INTEGER, at TIMESTAMP)",
+	"CREATE TABLE b (k VARCHAR, n INTEGER, x DOUBLE)",
+	"CREATE STREAM s (k VARCHAR, n INTEGER, at TIMESTAMP)",
+}
+
+// refusedQueries have parts that cannot be maintained. message is what the error must name, hint what it must advise.
+var refusedQueries = []struct{ query, message, hint string }{
+	{"SELECT k, n FROM a LIMIT 3", "LIMIT", "in the query that reads it"},
+	{"SELECT k, n FROM a ORDER BY n LIMIT 3", "LIMIT", "in the query that reads it"},
+	{"SELECT k FROM a FETCH FIRST 2 ROWS ONLY", "LIMIT", "in the query that reads it"},
+	{"SELECT a.k, b.x FROM a LEFT JOIN b ON a.k = b.k", "LEFT JOIN", "inner JOIN"},
+	{"SELECT a.k, b.x FROM a RIGHT JOIN b ON a.k = b.k", "RIGHT JOIN", "inner JOIN"},
+	{"SELECT a.k, b.x FROM a FULL JOIN b ON a.k = b.k", "FULL JOIN", "inner JOIN"},
+	{"SELECT s.k, a.n FROM s ASOF JOIN a ON s.k = a.k AND s.at >= a.at", "ASOF JOIN", "time_bucket"},
+	{"SELECT a.k, b.x FROM a POSITIONAL JOIN b", "POSITIONAL JOIN", "join on a column"},
+	{"SELECT a.k, b.x FROM a, b", "cross product", "equality"},
+	{"SELECT a.k, b.x FROM a JOIN b ON a.n < b.n", "without an equality", "time bucket"},
+	{"SELECT k FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE a.k = b.k)", "anti join", "inner JOIN"},
+	{"SELECT a.k FROM a ANTI JOIN b USING (k)", "anti join", "inner JOIN"},
+	{"SELECT k FROM a WHERE k NOT IN (SELECT k FROM b)", "NOT IN", "IN (SELECT …)"},
+	{"SELECT k, n FROM a WHERE n > (SELECT avg(n) FROM b)", "scalar subquery", "a view of its own"},
+	{"SELECT k, n FROM a WHERE n > (SELECT max(n) FROM b WHERE b.k = a.k)", "correlated subquery", "GROUP BY"},
+	{"SELECT k, (SELECT count(*) FROM b WHERE b.k = a.k) AS c FROM a", "correlated subquery", "GROUP BY"},
+	{"SELECT a.k, l.x FROM a, LATERAL (SELECT max(x) AS x FROM b WHERE b.k = a.k) l", "correlated subquery", "GROUP BY"},
+	{"SELECT k, row_number() OVER (PARTITION BY k ORDER BY id) AS r FROM a", "row_number()", "arg_max"},
+	{"SELECT k, sum(n) OVER (PARTITION BY k) AS r FROM a", "window function sum()", "time_bucket"},
+	{"SELECT k, n FROM a QUALIFY row_number() OVER (PARTITION BY k ORDER BY n) = 1", "row_number()", "arg_max"},
+	{"SELECT DISTINCT ON (k) k, n FROM a ORDER BY k, n", "DISTINCT ON", "arg_max"},
+	{"SELECT k FROM a EXCEPT SELECT k FROM b", "EXCEPT", "GROUP BY"},
+	{"SELECT k FROM a INTERSECT SELECT k FROM b", "INTERSECT", "GROUP BY"},
+	{"SELECT k, sum(x) AS s FROM b GROUP BY ROLLUP (k)", "ROLLUP", "UNION ALL"},
+	{"SELECT k, n, count(*) AS c FROM a GROUP BY GROUPING SETS ((k), (n))", "GROUPING SETS", "UNION ALL"},
+	{"WITH RECURSIVE r AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM r WHERE i < 5) SELECT i FROM r", "recursive", "joins"},
+	{"SELECT unnest([n, n + 1]) AS u FROM a", "unnest()", "one event per element"},
+	{"SELECT * FROM range(10) r(i)", "range()", "into a table"},
+	{"SELECT * FROM a USING SAMPLE 10%", "sample", "hash(id)"},
+	{"SELECT rowid AS r, k FROM a", "rowid", "identifies"},
+	{"SELECT k, now() AS t FROM a", "now()", "the query that reads the view"},
+	{"SELECT k FROM s WHERE at > current_timestamp::TIMESTAMP - INTERVAL 1 HOUR", "current_timestamp", "the query that reads the view"},
+	{"SELECT k, random() AS r FROM a", "random()", "when the event is ingested"},
+	{"SELECT uuid() AS u, k FROM a", "uuid()", "when the event is ingested"},
+	{"SELECT k, list(n) AS l FROM a GROUP BY k", "list", "maintained aggregates are"},
+	{"SELECT k, median(n) AS m FROM a GROUP BY k", "median", "maintained aggregates are"},
+	{"SELECT string_agg(k, ',') AS l FROM a", "string_agg", "maintained aggregates are"},
+	{"SELECT k, max(n, 2) AS m FROM a GROUP BY k", "max over (INTEGER, BIGINT)", "maintained aggregates are"},
+	{"SELECT [n] AS l, count(*) AS c FROM a GROUP BY l", "INTEGER[]", "VARCHAR"},
+	{"SELECT DISTINCT {'k': k} AS l FROM a", "STRUCT", "VARCHAR"},
+	{"SELECT a.n, b.x FROM a JOIN b ON [a.n] = [b.n]", "INTEGER[]", "VARCHAR"},
+	{"SELECT k, n, k FROM a", `two columns named "k"`, "AS"},
+}
+
+// TestRefusedQueries checks that what cannot be maintained is refused when the view is created, in words that help, and that
+// nothing of the view remains.
+func TestRefusedQueries(t *testing.T) {
+	r := &run{t: t, ctx: t.Context(), dir: t.TempDir(), rng: rand.New(rand.NewPCG(1, 0))}
+	r.open()
+	defer r.close()
+	for _, s := range refusedSchema {
+		r.exec(s)
+	}
+	for _, c := range refusedQueries {
+		_, err := r.query("CREATE MATERIALIZED VIEW v AS " + c.query)
+		var f *fault.Error
+		switch {
+		case err == nil:
+			t.Errorf("accepted: %s", c.query)
+			r.exec("DROP VIEW v")
+			continue
+		case !errors.As(err, &f):
+			t.Errorf("%s\nis no error for a user: %v", c.query, err)
+			continue
+		case f.Code == fault.Internal || f.Code == fault.SyntaxError:
+			t.Errorf("%s\nhas code %s: %v", c.query, f.Code, err)
+		}
+		if !strings.Contains(f.Message, c.message) {
+			t.Errorf("%s\nthe message %q does not name %q", c.query, f.Message, c.message)
+		}
+		if !strings.Contains(f.Hint, c.hint) {
+			t.Errorf("%s\nthe hint %q does not advise %q", c.query, f.Hint, c.hint)
+		}
+		if _, err := r.query("SELECT * FROM v"); err == nil {
+			t.Errorf("%s\nleft a view behind", c.query)
+		}
+	}
+	r.exec("CREATE MATERIALIZED VIEW v AS SELECT k, count(*) AS c FROM s GROUP BY k")
+}

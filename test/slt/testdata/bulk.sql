@@ -1,0 +1,30 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, g INTEGER, k VARCHAR, v BIGINT, x DOUBLE);
+CREATE STREAM s (id INTEGER, g SMALLINT, k VARCHAR, at TIMESTAMP);
+CREATE TABLE bag (g INTEGER, v INTEGER);
+----
+INSERT INTO t SELECT i + 100, i % 97, 'key ' || (i % 13), (i * 7919) % 1009, (i % 50) / 4.0 FROM range(6000) r(i);
+INSERT INTO s SELECT i, i % 31, CASE WHEN i % 5 = 0 THEN NULL ELSE 'a rather long key ' || (i % 17) END, TIMESTAMP '2024-02-28 00:00:00' + to_seconds(i * 11) FROM range(5000) r(i);
+INSERT INTO bag SELECT i % 40, i % 3 FROM range(3000) r(i);
+UPDATE t SET v = v + 1, x = NULL WHERE id % 3 = 0;
+DELETE FROM t WHERE id % 7 = 0 AND id > 100;
+UPDATE bag SET v = 9 WHERE g = 4;
+DELETE FROM bag WHERE v = 1;
+INSERT INTO t SELECT i + 100, i, 'back', i, i FROM range(2100) r(i) WHERE (i + 100) % 7 = 0 AND i > 0;
+----
+SELECT g, count(*) AS c, sum(v) AS s, min(v) AS lo, max(v) AS hi, avg(x) AS a FROM t GROUP BY g;
+SELECT k, count(DISTINCT v) AS d, min(x) AS lo, max(x) AS hi, arg_max(v, id) AS last FROM t GROUP BY k;
+SELECT v, count(*) AS c FROM t GROUP BY v HAVING count(*) > 5;
+SELECT k, count(*) AS c, max(at) AS m, min(id) AS lo FROM s GROUP BY k;
+SELECT time_bucket(INTERVAL 10 MINUTE, at) AS w, g, count(*) AS c FROM s GROUP BY w, g;
+SELECT t.k, count(*) AS c, sum(s.g) AS s FROM t JOIN s ON s.id = t.id GROUP BY t.k;
+SELECT s.id, t.v FROM s JOIN t ON t.id = s.id AND t.v % 100 = 1;
+SELECT b.g, count(*) AS c, sum(b.v) AS s FROM bag b JOIN (SELECT g, max(v) AS m FROM t GROUP BY g) q ON q.g = b.g AND b.v < q.m GROUP BY b.g;
+SELECT DISTINCT g, v FROM bag;
+SELECT DISTINCT k, g FROM s;
+SELECT g, v, count(*) AS c FROM bag GROUP BY g, v;
+SELECT c, count(*) AS n FROM (SELECT g, count(*) AS c FROM t GROUP BY g) GROUP BY c;
+SELECT id FROM t WHERE v BETWEEN 100 AND 110 OR k = 'back' AND x > 2090;
+SELECT g FROM t UNION SELECT g FROM bag UNION SELECT g FROM s;
+SELECT x, count(*) AS c, max(k) AS m FROM t WHERE id IN (SELECT id FROM s) GROUP BY x;
+SELECT upper(k) || g AS u, levenshtein(k, 'key') AS l, string_split(k, ' ')[2] AS p FROM t WHERE v < 30;
+SELECT a.g, count(*) AS pairs FROM t a JOIN t b ON a.g = b.g AND a.v = b.v + 1 GROUP BY a.g;
