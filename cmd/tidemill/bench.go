@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/internal/bench"
+	"github.com/tidemill/tidemill/internal/bench/nexmark"
 )
 
 // benchFlags are the flags that all benchmarks have.
@@ -85,6 +86,11 @@ func newBenchNexmark() *cobra.Command {
 		}
 		if queries != "" {
 			o.Queries = strings.Split(queries, ",")
+			for _, q := range o.Queries {
+				if _, ok := nexmark.Find(q); !ok {
+					return usageError{fmt.Errorf("there is no query %q; see docs/benchmarks.md", q)}
+				}
+			}
 		}
 		o.Progress = progress(cmd.ErrOrStderr())
 		return f.profiled(func() error {

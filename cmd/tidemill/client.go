@@ -51,6 +51,9 @@ func newClient(server string) (*client, error) {
 	return &client{base: strings.TrimSuffix(u.String(), "/"), http: &http.Client{Transport: t}}, nil
 }
 
+// close lets go of connections. Without it one that was opened and never used would hold up the end of the node.
+func (c *client) close() { c.http.CloseIdleConnections() }
+
 // answer is the node's answer to a statement.
 type answer struct {
 	Columns []struct {

@@ -87,6 +87,7 @@ func (o *loadOptions) run(cmd *cobra.Command, relation string, files []string) e
 	if err != nil {
 		return err
 	}
+	defer c.close()
 	rejected := 0
 	for _, name := range files {
 		l := &loading{opts: o, client: c, relation: relation, name: name, renames: renames, stdin: cmd.InOrStdin(), out: cmd.OutOrStdout(), errOut: cmd.ErrOrStderr()}

@@ -80,10 +80,8 @@ func TestLoadFormats(t *testing.T) {
 			if code != 0 || !strings.Contains(out, "3,000 accepted, 0 rejected") {
 				t.Fatalf("%d %s %s", code, out, errOut)
 			}
-			if got, want := c.sql("SELECT count(*) AS n, sum(value) AS s, count(DISTINCT at) AS d FROM points"), fmt.Sprintf("n,s,d\n%d,%.1f,%d\n", n, float64(n)*float64(n)/2, n); strings.TrimSuffix(got, ".0\n") != strings.TrimSuffix(want, ".0\n") {
-				if got != strings.Replace(want, ".0,", ",", 1) {
-					t.Errorf("%q, want %q", got, want)
-				}
+			if got, want := c.sql("SELECT count(*) AS n, sum(value)::BIGINT AS s, count(DISTINCT at) AS d FROM points"), fmt.Sprintf("n,s,d\n%d,%d,%d\n", n, n*n/2, n); got != want {
+				t.Errorf("%q, want %q", got, want)
 			}
 		})
 	}
@@ -121,7 +119,7 @@ func TestLoadParquet(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "3,000 accepted, 0 rejected") {
 		t.Fatalf("%d %s %s", code, out, errOut)
 	}
-	if got := c.sql("SELECT count(*) AS n, count(value) AS v, sum(value) AS s, count(DISTINCT at) AS d, count(DISTINCT note) AS notes FROM points"); got != "n,v,s,d,notes\n3000,2970,2227500,3000,7\n" && got != "n,v,s,d,notes\n3000,2970,2227500.0,3000,7\n" {
+	if got := c.sql("SELECT count(*) AS n, count(value) AS v, sum(value)::BIGINT AS s, count(DISTINCT at) AS d, count(DISTINCT note) AS notes FROM points"); got != "n,v,s,d,notes\n3000,2970,2227500,3000,7\n" {
 		t.Errorf("%q", got)
 	}
 	c.sql("CREATE TABLE elsewhere (x INTEGER PRIMARY KEY)")
@@ -208,7 +206,7 @@ func newUnsteady(t *testing.T, addr string) *unsteady {
 	return u
 }
 
-func loadInto(addr, file string, change func(*loadOptions)) (rejected int, err error, out string) {
+func loadInto(addr, file string, change func(*loadOptions)) (out string, err error) {
 	o := &loadOptions{server: addr, parallel: 3, chunk: 3000, quiet: true, retryWait: time.Millisecond, columns: []string{"timestamp=at"}}
 	if change != nil {
 		change(o)
@@ -219,7 +217,7 @@ func loadInto(addr, file string, change func(*loadOptions)) (rejected int, err e
 	cmd.SetErr(&b)
 	cmd.SetContext(context.Background())
 	err = o.run(cmd, "points", []string{file})
-	return 0, err, b.String()
+	return b.String(), err
 }
 
 // Requests that the node cannot take now, or whose answers are lost, are sent again, and count once.
@@ -237,7 +235,7 @@ func TestLoadRetries(t *testing.T) {
 		return 0
 	}
 	u.lose = func(n int64) bool { return n%5 == 3 }
-	if _, err, out := loadInto(u.URL, write(t, "p.csv", pointsCSV(1000)), nil); err != nil || !strings.Contains(out, "1,000 accepted") {
+	if out, err := loadInto(u.URL, write(t, "p.csv", pointsCSV(1000)), nil); err != nil || !strings.Contains(out, "1,000 accepted") {
 		t.Fatal(err, out)
 	}
 	if got := c.sql("SELECT count(*) AS n, count(DISTINCT value) AS d FROM points"); got != "n,d\n1000,1000\n" {
@@ -258,7 +256,7 @@ func TestLoadResumes(t *testing.T) {
 	}
 	file := write(t, "p.csv", pointsCSV(1000))
 	resume := func(o *loadOptions) { o.resume = true }
-	_, err, out := loadInto(u.URL, file, resume)
+	out, err := loadInto(u.URL, file, resume)
 	if err == nil || !strings.Contains(out, "--resume") {
 		t.Fatal(err, out)
 	}
@@ -267,11 +265,12 @@ func TestLoadResumes(t *testing.T) {
 		t.Fatal(err)
 	}
 	u.refuse = nil
-	if _, err, out = loadInto(u.URL, file, resume); err != nil || !strings.Contains(out, "1,000 accepted") {
+	if out, err = loadInto(u.URL, file, resume); err != nil || !strings.Contains(out, "1,000 accepted") {
 		t.Fatal(err, out)
 	}
 	chunks := int64(len(cutAll(t, pointsCSV(1000), 3000)))
-	if sent := u.posts.Load() - before; sent != chunks-4 {
+	// An answer that arrived when the first run had already failed may not have been noted.
+	if sent := u.posts.Load() - before; sent < chunks-4 || sent >= chunks {
 		t.Errorf("%d of %d requests were sent in the second run, want %d", sent, chunks, chunks-4)
 	}
 	if got := c.sql("SELECT count(*) AS n, count(DISTINCT value) AS d FROM points"); got != "n,d\n1000,1000\n" {
@@ -282,7 +281,7 @@ func TestLoadResumes(t *testing.T) {
 	}
 	// A state of another load is refused.
 	state := write(t, "state", []byte(`{"identity":"other","next":3}`))
-	if _, err, _ = loadInto(u.URL, file, func(o *loadOptions) { o.state = state }); err == nil || !strings.Contains(err.Error(), "another load") {
+	if _, err = loadInto(u.URL, file, func(o *loadOptions) { o.state = state }); err == nil || !strings.Contains(err.Error(), "another load") {
 		t.Error(err)
 	}
 }

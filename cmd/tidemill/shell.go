@@ -205,7 +205,7 @@ func (s *shell) subscribe(ctx context.Context, st *sql.Subscribe) error {
 	if o, ok := st.Options.Get("snapshot"); ok && strings.EqualFold(o.Value, "false") {
 		q.Set("snapshot", "false")
 	}
-	p := &changePrinter{out: s.out, style: s.style, json: s.accept != "" && s.accept != "text/csv"}
+	p := &changePrinter{out: s.out, style: s.style, changesOnly: q.Get("snapshot") == "false", json: s.accept != "" && s.accept != "text/csv"}
 	f := &follower{client: s.client, path: "/v1/live?" + q.Encode(), printer: p, log: s.errOut}
 	return f.run(ctx)
 }

@@ -37,6 +37,7 @@ func newSQL() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		defer c.close()
 		out := cmd.OutOrStdout()
 		s := &shell{client: c, out: out, errOut: cmd.ErrOrStderr(), accept: accept, quiet: quiet, style: style{expanded: expanded, dim: isTerminal(out)}}
 		switch {
@@ -103,6 +104,7 @@ func (s *shell) runScript(ctx context.Context, name, text string) error {
 	s.script, s.block = true, nil
 	whole := text
 	for text != "" {
+		text = strings.TrimLeft(text, " \t\r\n\f")
 		line := 1 + strings.Count(whole[:len(whole)-len(text)], "\n")
 		meta, rest := cutMeta(text)
 		if meta != "" {

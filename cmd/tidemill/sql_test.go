@@ -54,7 +54,7 @@ func TestSQLFormats(t *testing.T) {
 		}
 	}
 	code, out, _ := c.run("sql", "--format", "json", "-c", "SELECT * FROM t ORDER BY id")
-	if var1 := (struct{ Rows [][]any }{}); code != 0 || json.Unmarshal([]byte(out), &var1) != nil || len(var1.Rows) != 2 {
+	if a := (answer{}); code != 0 || json.Unmarshal([]byte(out), &a) != nil || len(a.Rows) != 2 {
 		t.Errorf("json: %d %s", code, out)
 	}
 }
@@ -65,7 +65,7 @@ func TestSQLErrors(t *testing.T) {
 	if code != 1 || !strings.Contains(out, "│ one │") {
 		t.Errorf("exit code %d, %s", code, out)
 	}
-	if !strings.Contains(errOut, "\nLINE 2:        nosuch FROM (SELECT 1 AS some)\n               ^\n") || !strings.Contains(errOut, "error: ") {
+	if !strings.Contains(errOut, "\nLINE 2:        nosuch FROM (SELECT 1 AS some);\n               ^\n") || !strings.Contains(errOut, "error: ") {
 		t.Errorf("the error is shown as\n%s", errOut)
 	}
 	file := filepath.Join(t.TempDir(), "x.sql")
@@ -194,12 +194,12 @@ func TestShellSubscribe(t *testing.T) {
 	c.sql(`INSERT INTO t VALUES (2, 'second'); INSERT INTO t VALUES (20, 'other')`)
 	out.waitFor(t, "second")
 	c.sql(`DELETE FROM t WHERE id = 1`)
-	out.waitFor(t, "− 1")
+	out.waitFor(t, "−  1")
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if got := out.String(); strings.Contains(got, "other") || !strings.Contains(got, "+ 2") {
+	if got := out.String(); strings.Contains(got, "other") || !strings.Contains(got, "+  2") {
 		t.Errorf("\n%s", got)
 	}
 	if err := s.statement(t.Context(), "SUBSCRIBE TO nosuch;"); err == nil || !strings.Contains(err.Error(), "nosuch") {

@@ -56,8 +56,9 @@ func newTail() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		defer c.close()
 		out := cmd.OutOrStdout()
-		p := &changePrinter{out: out, json: format == "json", style: style{dim: isTerminal(out)}}
+		p := &changePrinter{out: out, json: format == "json", changesOnly: q.Get("snapshot") == "false", style: style{dim: isTerminal(out)}}
 		f := &follower{client: c, path: "/v1/live/" + url.PathEscape(args[0]) + "?" + q.Encode(), token: resume, printer: p, log: cmd.ErrOrStderr()}
 		return f.run(cmd.Context())
 	}
@@ -139,11 +140,13 @@ func faultIn(err error) *fault.Error {
 
 // changePrinter writes the rows of a live query. It is for one goroutine.
 type changePrinter struct {
-	out    io.Writer
-	style  style
-	json   bool
-	names  []string
-	widths []int
+	out   io.Writer
+	style style
+	json  bool
+	// changesOnly leaves out the rows of a snapshot that nobody asked for: the one that follows when the history does not reach back.
+	changesOnly bool
+	names       []string
+	widths      []int
 }
 
 // frame prints one frame.
@@ -155,10 +158,15 @@ func (p *changePrinter) frame(f frame) error {
 	if err := json.Unmarshal(f.data, &c); err != nil {
 		return fmt.Errorf("reading a frame: %w", err)
 	}
+	if f.event == "snapshot" && p.changesOnly {
+		c.Rows = nil
+	}
 	if p.json {
 		return p.writeJSON(f.id, c)
 	}
-	if c.Reset {
+	if c.Reset && p.changesOnly {
+		fmt.Fprintln(p.out, p.style.faint("-- the history does not reach back: changes may be missing here"))
+	} else if c.Reset {
 		fmt.Fprintln(p.out, p.style.faint("-- starting over: what was shown before is void"))
 	}
 	p.fit(c.Rows, c.Inserts, c.Deletes)
@@ -166,7 +174,7 @@ func (p *changePrinter) frame(f frame) error {
 	p.rows(&b, "−", "\x1b[31m", c.Deletes)
 	p.rows(&b, "+", "\x1b[32m", c.Rows)
 	p.rows(&b, "+", "\x1b[32m", c.Inserts)
-	if f.event == "snapshot" && !c.More {
+	if f.event == "snapshot" && !c.More && !p.changesOnly {
 		fmt.Fprintln(&b, p.style.faint("-- the rows that were there; from here on, the changes"))
 	}
 	_, err := io.WriteString(p.out, b.String())

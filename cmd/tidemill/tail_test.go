@@ -35,12 +35,12 @@ func TestTail(t *testing.T) {
 	c := newCLI(t)
 	c.sql(`CREATE TABLE t (id INTEGER PRIMARY KEY, zone VARCHAR, v INTEGER); INSERT INTO t VALUES (1, 'a', 10)`)
 	out, stop := tail(t, c.addr, "t", "--where", "zone=a", "--snapshot")
-	out.waitFor(t, "+ 1")
+	out.waitFor(t, "+  1")
 	c.sql(`UPDATE t SET v = 11 WHERE id = 1; INSERT INTO t VALUES (2, 'b', 20), (3, 'a', 30)`)
-	out.waitFor(t, "+ 3")
+	out.waitFor(t, "+  3")
 	stop()
 	got := out.String()
-	if strings.Contains(got, "20") || strings.Index(got, "− 1  │ a    │ 10") > strings.Index(got, "+ 1  │ a    │ 11") || !strings.Contains(got, "id │ zone │ v") {
+	if strings.Contains(got, "20") || strings.Index(got, "−  1 │ a    │ 10") > strings.Index(got, "+  1 │ a    │ 11") || !strings.Contains(got, "id │ zone │ v") {
 		t.Errorf("\n%s", got)
 	}
 }
@@ -72,7 +72,7 @@ func TestTailJSONResumes(t *testing.T) {
 // When the connection is lost, tail comes back with the token of the last change and misses nothing.
 func TestTailComesBack(t *testing.T) {
 	c := newCLI(t)
-	c.sql(`CREATE STREAM s (n INTEGER)`)
+	c.sql(`CREATE STREAM s (n INTEGER); CREATE MATERIALIZED VIEW v AS SELECT n, count(*) AS times FROM s GROUP BY n`)
 	target, err := url.Parse("http://" + c.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -96,12 +96,12 @@ func TestTailComesBack(t *testing.T) {
 	}
 	out, log := &buffer{}, &buffer{}
 	ctx, cancel := context.WithCancel(t.Context())
-	f := &follower{client: cl, path: "/v1/live/s", printer: &changePrinter{out: out, json: true}, log: log, wait: time.Millisecond}
+	f := &follower{client: cl, path: "/v1/live/v", printer: &changePrinter{out: out, json: true}, log: log, wait: time.Millisecond}
 	done := make(chan error, 1)
 	go func() { done <- f.run(ctx) }()
 	waitUntil(t, func() bool { return connections.Load() == 1 }, func() string { return "no connection" })
 	c.sql(`INSERT INTO s VALUES (1)`)
-	out.waitFor(t, `"n":1`)
+	out.waitFor(t, `"n":1,`)
 	close(cut)
 	c.sql(`INSERT INTO s VALUES (2)`)
 	out.waitFor(t, `"n":2`)
@@ -120,5 +120,20 @@ func TestTailErrors(t *testing.T) {
 	c := newCLI(t)
 	if code, _, errOut := c.run("tail", "nosuch"); code != 1 || !strings.Contains(errOut, "nosuch") {
 		t.Errorf("%d %s", code, errOut)
+	}
+}
+
+// A snapshot that nobody asked for is announced, not shown.
+func TestTailWithoutHistory(t *testing.T) {
+	out := &buffer{}
+	p := &changePrinter{out: out, changesOnly: true}
+	for _, f := range []frame{{event: "change", data: []byte(`{"inserts":[{"n":1}],"deletes":[]}`)}, {event: "snapshot", data: []byte(`{"rows":[{"n":1},{"n":2}],"more":false,"reset":true}`)},
+		{event: "progress", data: []byte("{}")}, {event: "change", data: []byte(`{"inserts":[{"n":3}],"deletes":[]}`)}} {
+		if err := p.frame(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := out.String(); strings.Contains(got, "+ 2") || !strings.Contains(got, "may be missing") || !strings.Contains(got, "+ 3") {
+		t.Errorf("\n%s", got)
 	}
 }

@@ -27,7 +27,7 @@ var ErrMismatch = errors.New("MISMATCH")
 
 // NexmarkOptions chooses what Nexmark runs.
 type NexmarkOptions struct {
-	// Events is the number of events, Events.Seed and the rest say which.
+	// Events is the number of events, Config says which.
 	Events uint64
 	Config nexmark.Config
 	// Queries are names of queries; empty for all.
@@ -133,7 +133,8 @@ type nexmarkRun struct {
 	ticks [][3][]log.Entry
 }
 
-var nexmarkStreams = [3]string{"person", "auction", "bid"}
+// nexmarkStreams are the names of the streams, in the order in which there is one thing for each.
+func nexmarkStreams() []string { return []string{"person", "auction", "bid"} }
 
 func (r *nexmarkRun) progress(format string, args ...any) {
 	if r.o.Progress != nil {
@@ -153,7 +154,7 @@ func (r *nexmarkRun) prepare() error {
 	for i, s := range schemas {
 		c, err := row.NewCodec(s)
 		if err != nil {
-			return fmt.Errorf("preparing the records of %s: %w", nexmarkStreams[i], err)
+			return fmt.Errorf("preparing the records of %s: %w", nexmarkStreams()[i], err)
 		}
 		targets[i] = ingest.Target{Codec: c, Partitions: 1}
 	}
@@ -175,7 +176,7 @@ func (r *nexmarkRun) prepare() error {
 		return err
 	}
 	for i, s := range schemas {
-		if err := r.oracle.Load(nexmarkStreams[i], s, all[i]); err != nil {
+		if err := r.oracle.Load(nexmarkStreams()[i], s, all[i]); err != nil {
 			r.oracle.Close()
 			return err
 		}
@@ -272,7 +273,7 @@ func appendGroups(ctx context.Context, l log.Log, topic string, entries []log.En
 func relationIDs(ctx context.Context, ses *session.Session) (ids [3]uint64, err error) {
 	_, err = execute(ctx, ses, "SELECT name, id FROM tidemill.streams", func(b *row.Batch) {
 		for i := range b.Len {
-			if at := slices.Index(nexmarkStreams[:], b.Cols[0].Str(i)); at >= 0 {
+			if at := slices.Index(nexmarkStreams(), b.Cols[0].Str(i)); at >= 0 {
 				ids[at] = uint64(row.Values[int64](&b.Cols[1])[i])
 			}
 		}

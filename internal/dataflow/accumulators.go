@@ -209,7 +209,7 @@ func (a *intSumAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 			b.AppendNull()
 		case a.avg:
 			b.AppendFloat(s.float() / a.scale / float64(s.n))
-		case !s.fits128() || (a.typ.Kind == row.Int64 && int64(s.mid) != int64(s.lo)>>63):
+		case !s.fits128() || (a.typ.Phys() != row.PhysInt128 && int64(s.mid) != int64(s.lo)>>63):
 			errs = append(errs, scalar.RowError{Row: int32(k), Message: "Out of Range Error: overflow in sum"})
 			b.AppendNull()
 		case a.typ.Phys() == row.PhysInt128:
@@ -223,94 +223,3 @@ func (a *intSumAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 
 func (a *intSumAcc) reset(group uint32) { *a.sums.At(group) = wideSum{} }
 func (a *intSumAcc) bytes() int64       { return a.sums.Bytes() }
-
-// floatSum is a sum of floats from which values can be taken out again: the rounding error of each
-// addition is kept beside the sum (Neumaier's summation), and values that are not finite are counted, not added.
-type floatSum struct {
-	sum, err           float64
-	n                  int64
-	nan, posInf, negIn int32
-}
-
-func (s *floatSum) add(x float64, w int64) {
-	s.n += w
-	if x-x != 0 { // NaN or infinite
-		s.addSpecial(x, int32(w))
-		return
-	}
-	if w != 1 {
-		x *= float64(w)
-	}
-	t := s.sum + x
-	if math.Abs(s.sum) >= math.Abs(x) {
-		s.err += (s.sum - t) + x
-	} else {
-		s.err += (x - t) + s.sum
-	}
-	s.sum = t
-	if s.n == 0 {
-		s.sum, s.err = 0, 0 // nothing is left: forget what rounding left behind
-	}
-}
-
-func (s *floatSum) addSpecial(x float64, w int32) {
-	switch {
-	case x != x:
-		s.nan += w
-	case x > 0:
-		s.posInf += w
-	default:
-		s.negIn += w
-	}
-}
-
-func (s *floatSum) value() float64 {
-	switch {
-	case s.nan != 0 || (s.posInf != 0 && s.negIn != 0):
-		return math.NaN()
-	case s.posInf != 0:
-		return math.Inf(1)
-	case s.negIn != 0:
-		return math.Inf(-1)
-	}
-	return s.sum + s.err
-}
-
-// floatSumAcc is sum and avg over FLOAT and DOUBLE.
-type floatSumAcc struct {
-	sums state.Array[floatSum]
-	avg  bool
-}
-
-func (a *floatSumAcc) grow(n uint32) { a.sums.Grow(n) }
-
-func (a *floatSumAcc) update(groups []uint32, weights []int64, args []row.Vec) {
-	if args[0].Type.Kind == row.Float32 {
-		for k, x := range row.Values[float32](&args[0]) {
-			a.sums.At(groups[k]).add(float64(x), weight(weights, k))
-		}
-		return
-	}
-	for k, x := range row.Values[float64](&args[0]) {
-		a.sums.At(groups[k]).add(x, weight(weights, k))
-	}
-}
-
-func (a *floatSumAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
-	b := row.NewBuilder(row.T(row.Float64), len(groups))
-	for _, g := range groups {
-		s := a.sums.At(g)
-		switch {
-		case s.n == 0:
-			b.AppendNull()
-		case a.avg:
-			b.AppendFloat(s.value() / float64(s.n))
-		default:
-			b.AppendFloat(s.value())
-		}
-	}
-	return b.Finish(), nil
-}
-
-func (a *floatSumAcc) reset(group uint32) { *a.sums.At(group) = floatSum{} }
-func (a *floatSumAcc) bytes() int64       { return a.sums.Bytes() }

@@ -55,6 +55,9 @@ func (b *builder) lowerUnion(n *plan.Union) (lowered, error) {
 func (b *builder) lowerValues(n *plan.Values) (lowered, error) {
 	builders := row.NewBatchBuilder(n.Width, len(n.Rows))
 	for _, r := range n.Rows {
+		if len(r) == 0 {
+			continue
+		}
 		p, err := b.compile(r, nil)
 		if err != nil {
 			return lowered{}, err
@@ -222,7 +225,7 @@ func newAccumulator(c *plan.AggregateCall, appendOnly bool) (accumulator, error)
 	if len(c.OrderBy) > 0 {
 		return nil, refuseAggregate(c, "with ORDER BY")
 	}
-	acc := plainAccumulator(c, types, appendOnly && !c.Distinct)
+	acc := plainAccumulator(c, types, appendOnly)
 	if acc == nil {
 		return nil, refuseAggregate(c, "over "+typeList(types))
 	}
@@ -352,7 +355,7 @@ func boolInt(x bool) int {
 }
 
 func retargetAll(es []*plan.Expr, by []*plan.Expr) []*plan.Expr {
-	if len(es) == 0 {
+	if es == nil {
 		return nil
 	}
 	out := make([]*plan.Expr, len(es))

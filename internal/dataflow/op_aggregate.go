@@ -62,6 +62,9 @@ func (o *aggregateOp) step(in []port) (*row.Batch, error) {
 	if p.rows() == 0 {
 		return o.difference(p, nil, []uint32{0}, nil), nil
 	}
+	if !o.groups.Room(p.rows()) {
+		return nil, errFull
+	}
 	o.resolve(p)
 	o.touch.begin(o.groups.Cap())
 	for i, id := range o.ids {
@@ -280,12 +283,14 @@ func deltaOf(old *row.Batch, oldAt []int32, now *row.Batch, newAt []int32) *row.
 	case len(oldAt) == 0:
 		return weightless(now.Cols, newAt, now.Len)
 	}
-	gone := old.Gather(oldAt)
-	if len(newAt) == 0 {
-		gone.Weights = weightsOf(len(oldAt), 0)
-		return gone
+	gone := &row.Batch{Cols: old.Cols, Len: old.Len}
+	if len(oldAt) < old.Len {
+		gone = gone.Gather(oldAt)
 	}
-	out := row.Concat([]*row.Batch{gone, now.Gather(newAt)})
+	out := gone
+	if come := weightless(now.Cols, newAt, now.Len); come != nil {
+		out = row.Concat([]*row.Batch{gone, come})
+	}
 	out.Weights = weightsOf(len(oldAt), len(newAt))
 	return out
 }

@@ -2,6 +2,7 @@ package dataflow
 
 import (
 	"github.com/tidemill/tidemill/internal/dataflow/state"
+	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/row"
 )
 
@@ -22,6 +23,9 @@ func newDistinct(types []row.Type, appendOnly bool) *distinctOp {
 func (o *distinctOp) step(in []port) (*row.Batch, error) {
 	p := &in[0]
 	n := p.batch.Len
+	if !o.set.Room(n) {
+		return nil, errFull
+	}
 	o.scratch = sized(o.scratch, n)
 	if o.appendOnly {
 		added := o.set.FindOrAdd(p.keys, p.hash, o.scratch, nil)
@@ -35,25 +39,37 @@ func (o *distinctOp) step(in []port) (*row.Batch, error) {
 		o.touch.see(id, int32(i), *c > 0)
 		*c += p.batch.Weight(i)
 	}
-	var at []int32
+	return o.changes(p), nil
+}
+
+// changes returns the touched rows that came or went, as they are stored: of equal rows that are not identical ('1 month',
+// '30 days') the one that goes must be the one that came.
+func (o *distinctOp) changes(p *port) *row.Batch {
+	var ids []uint32
 	var weights []int64
 	for _, t := range o.touch.seen {
-		now := *o.counts.At(t.id) > 0
-		if now != t.present {
-			at = append(at, t.at)
-			weights = append(weights, sign(now))
+		if now := *o.counts.At(t.id) > 0; now != t.present {
+			ids, weights = append(ids, t.id), append(weights, sign(now))
 		}
+	}
+	var out *row.Batch
+	if len(ids) > 0 {
+		out = &row.Batch{Cols: make([]row.Vec, o.set.Columns()), Len: len(ids), Weights: weights}
+		for c := range out.Cols {
+			out.Cols[c] = o.set.Gather(c, ids)
+		}
+	}
+	for _, t := range o.touch.seen {
 		if *o.counts.At(t.id) == 0 {
 			o.set.Remove(t.id, p.hash[t.at])
 		}
 	}
-	if len(at) == 0 {
-		return nil, nil
-	}
-	out := weightless(p.keys, at, n)
-	out.Weights = weights
-	return out, nil
+	return out
 }
+
+// errFull says that the ids of a shard's state have run out.
+var errFull error = fault.New(fault.LimitExceeded, "the state of a view is limited to 4 billion rows or groups per worker").
+	WithHint("divide the view by a filter, or run more workers")
 
 func (o *distinctOp) bytes() int64 { return o.set.Bytes() + o.counts.Bytes() + o.touch.bytes() }
 

@@ -3,6 +3,7 @@ package dataflow
 import (
 	"github.com/tidemill/tidemill/internal/dataflow/scalar"
 	"github.com/tidemill/tidemill/internal/dataflow/state"
+	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/row"
 )
 
@@ -33,11 +34,13 @@ type joinSide struct {
 	heads   state.Array[uint32] // first row + 1 by key id
 	rows    *state.Rows
 	links   state.Array[joinLink]
-	weights state.Array[int64] // nil pages while all weights are 1
+	weights state.Array[int64] // in use if weighted
 	retract bool
-	byRow   state.Index // full-row hash → row, if rows can be retracted
-	keep    []int       // the input columns that rows has
-	at      []int       // where rows has an input column, -1 for nowhere
+	// weighted says that there may be weights other than 1: rows can be retracted, or equal rows came as one.
+	weighted bool
+	byRow    state.Index // full-row hash → row, if rows can be retracted
+	keep     []int       // the input columns that rows has
+	at       []int       // where rows has an input column, -1 for nowhere
 
 	ids  []uint32
 	hash []uint64
@@ -48,7 +51,7 @@ type joinLink struct{ next, prev, key uint32 } // rows + 1
 // newJoinSide returns the empty state of an input with columns of the given types, of which the
 // join emits those with needed set.
 func newJoinSide(keys, types []row.Type, needed []bool, retract bool) *joinSide {
-	s := &joinSide{keys: state.NewSet(keys), retract: retract, at: make([]int, len(types))}
+	s := &joinSide{keys: state.NewSet(keys), retract: retract, weighted: retract, at: make([]int, len(types))}
 	var kept []row.Type
 	for c, t := range types {
 		s.at[c] = -1
@@ -71,6 +74,9 @@ func (o *joinOp) step(in []port) (*row.Batch, error) {
 		own, other := o.left, o.right
 		if side == 1 {
 			own, other = other, own
+		}
+		if !own.rows.Room(p.rows()) {
+			return nil, errFull
 		}
 		b, err := o.match(&p, other, side == 1)
 		if err != nil {
@@ -100,6 +106,9 @@ func (o *joinOp) match(p *port, other *joinSide, fromRight bool) (*row.Batch, er
 		for r := *other.heads.At(k); r != 0; r = other.links.At(r - 1).next {
 			at, ids = append(at, int32(i)), append(ids, r-1)
 		}
+		if len(at) > maxMatches {
+			return nil, errMatches
+		}
 	}
 	if len(at) == 0 {
 		return nil, nil
@@ -107,23 +116,47 @@ func (o *joinOp) match(p *port, other *joinSide, fromRight bool) (*row.Batch, er
 	out := &row.Batch{Cols: make([]row.Vec, len(o.emit)), Len: len(at), Weights: other.matchWeights(p.batch, at, ids)}
 	for c, e := range o.emit {
 		if e.right == fromRight {
-			out.Cols[c] = p.batch.Cols[e.column].Gather(at)
-		} else {
-			out.Cols[c] = other.rows.Gather(other.at[e.column], ids)
+			v := &p.batch.Cols[e.column]
+			if textBytes(v, at) > row.Bytes32Max {
+				return nil, errMatches
+			}
+			out.Cols[c] = v.Gather(at)
+			continue
 		}
+		k := other.at[e.column]
+		if other.rows.TextBytes(k, ids) > row.Bytes32Max {
+			return nil, errMatches
+		}
+		out.Cols[c] = other.rows.Gather(k, ids)
 	}
 	return o.filter(out)
 }
 
+// maxMatches bounds what one tick's changes of one side may find in one shard.
+const maxMatches = 1 << 28
+
+var errMatches error = fault.New(fault.LimitExceeded, "a join found more than %d rows, or 2 GiB of one column, for one batch of changes", maxMatches).
+	WithHint("join on a key with fewer equal rows on both sides, or send smaller batches")
+
+func textBytes(v *row.Vec, at []int32) int64 {
+	n := int64(0)
+	if v.Offsets != nil {
+		for _, i := range at {
+			n += int64(v.Offsets[i+1] - v.Offsets[i])
+		}
+	}
+	return n
+}
+
 func (s *joinSide) matchWeights(b *row.Batch, at []int32, ids []uint32) []int64 {
-	if b.Weights == nil && !s.retract {
+	if b.Weights == nil && !s.weighted {
 		return nil
 	}
 	w := make([]int64, len(at))
 	ones := true
 	for k := range w {
 		w[k] = b.Weight(int(at[k]))
-		if s.retract {
+		if s.weighted {
 			w[k] *= *s.weights.At(ids[k])
 		}
 		ones = ones && w[k] == 1
@@ -156,15 +189,13 @@ func (o *joinOp) filter(b *row.Batch) (*row.Batch, error) {
 
 // apply takes the changes of one side into its state.
 func (s *joinSide) apply(p *port) {
-	n := p.batch.Len
-	if s.retract {
-		s.hash = append(s.hash[:0], make([]uint64, n)...)
-		row.Hash(p.batch.Cols, s.hash)
-	}
-	if p.batch.Weights == nil && !s.retract {
+	if !s.retract {
 		s.insertAll(p)
 		return
 	}
+	n := p.batch.Len
+	s.hash = append(s.hash[:0], make([]uint64, n)...)
+	row.Hash(p.batch.Cols, s.hash)
 	for i := range n {
 		s.change(p, i)
 	}
@@ -178,6 +209,27 @@ func (s *joinSide) insertAll(p *port) {
 	s.links.Grow(s.rows.Cap())
 	for i, r := range rows {
 		s.link(r, s.ids[i])
+	}
+	if p.batch.Weights != nil {
+		s.weigh(rows[0])
+	}
+	if s.weighted {
+		s.weights.Grow(s.rows.Cap())
+		for i, r := range rows {
+			*s.weights.At(r) = p.batch.Weight(i)
+		}
+	}
+}
+
+// weigh begins to keep weights: rows below n have been of weight 1.
+func (s *joinSide) weigh(n uint32) {
+	if s.weighted {
+		return
+	}
+	s.weighted = true
+	s.weights.Grow(n)
+	for r := range n {
+		*s.weights.At(r) = 1
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/tidemill/tidemill/internal/view"
 )
 
-// backlogBytes bounds the changes that are kept for a view that is being built; beyond it the loop waits for the view.
+// backlogBytes bounds, at first, the changes that are kept for a view that is being built; beyond the bound the loop waits for the view.
 const backlogBytes = 256 << 20
 
 // bootstrap is a view that is being built beside the running ones.
@@ -25,6 +25,7 @@ type bootstrap struct {
 	mu      sync.Mutex
 	backlog []Tick // of the ticks since
 	bytes   int64
+	limit   int64         // of bytes; halved with each round of catching up, so that a view slower than its inputs joins too
 	room    chan struct{} // closed when the backlog was taken
 	ended   chan struct{} // closed when the view joined, failed or was given up
 	err     error
@@ -33,7 +34,15 @@ type bootstrap struct {
 // AddView builds a view from its inputs' content and lets it join the loop; it returns when the view is live. reads maps the names of
 // the relations in the graph to their IDs. The engine takes over graph and store. Before Start it joins at once.
 func (e *Engine) AddView(ctx context.Context, rel *catalog.Relation, graph *dataflow.Graph, store *view.Store, reads map[string]uint64) error {
-	b := &bootstrap{room: make(chan struct{}), ended: make(chan struct{})}
+	if !e.enter() {
+		graph.Close()
+		return ErrClosed
+	}
+	defer e.done.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(e.ctx, cancel)()
+	b := &bootstrap{limit: backlogBytes, room: make(chan struct{}), ended: make(chan struct{})}
 	b.view = &viewState{rel: rel, graph: graph, store: store, reads: reads}
 	if err := e.call(ctx, func() { e.begin(b) }); err != nil {
 		graph.Close()
@@ -44,6 +53,9 @@ func (e *Engine) AddView(ctx context.Context, rel *catalog.Relation, graph *data
 		b.end(err)
 		_ = e.call(context.Background(), func() { delete(e.booting, b) })
 		graph.Close()
+		if e.ctx.Err() != nil {
+			return ErrClosed
+		}
 	}
 	return err
 }
@@ -118,7 +130,7 @@ func (b *bootstrap) apply(e *Engine, in map[string]*row.Batch) error {
 	if delta == nil || delta.Len == 0 {
 		return nil
 	}
-	return b.view.store.Load(b.tick, delta)
+	return guard(func() error { return b.view.store.Load(b.tick, delta) })
 }
 
 func (b *bootstrap) applyTick(e *Engine, t Tick) error {
@@ -138,6 +150,9 @@ func (b *bootstrap) applyTick(e *Engine, t Tick) error {
 func (e *Engine) join(ctx context.Context, b *bootstrap, ticks []Tick) error {
 	var failed error
 	err := e.call(ctx, func() {
+		if failed = e.readable(b.view); failed != nil {
+			return
+		}
 		for _, t := range slices.Concat(ticks, b.takeBacklog()) {
 			if failed = b.applyTick(e, t); failed != nil {
 				return
@@ -155,6 +170,22 @@ func (e *Engine) join(ctx context.Context, b *bootstrap, ticks []Tick) error {
 		return err
 	}
 	return failed
+}
+
+// readable reports whether everything that a view reads is there and follows its input.
+func (e *Engine) readable(v *viewState) error {
+	e.published.RLock()
+	defer e.published.RUnlock()
+	for name, id := range v.reads {
+		if err := e.published.stopped[id]; err != nil {
+			return fmt.Errorf("reading %s: %w", name, err)
+		}
+		_, stored := e.published.applied[id]
+		if !stored && e.published.stores[id] == nil {
+			return fmt.Errorf("reading %s: relation %d is gone", name, id)
+		}
+	}
+	return nil
 }
 
 // add keeps a tick's changes of the relations the view reads.
@@ -180,23 +211,25 @@ func (b *bootstrap) takeBacklog() []Tick {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	ticks := b.backlog
-	b.backlog, b.bytes = nil, 0
+	b.backlog, b.bytes, b.limit = nil, 0, b.limit/2
 	close(b.room)
 	b.room = make(chan struct{})
 	return ticks
 }
 
-// waitForRoom holds the loop while the view is too far behind.
-func (b *bootstrap) waitForRoom(ctx context.Context) {
+// waitForRoom holds the loop while the view is too far behind. Calls go on: the view's joining is one.
+func (b *bootstrap) waitForRoom(ctx context.Context, calls <-chan func()) {
 	for {
 		b.mu.Lock()
-		full, room := b.bytes > backlogBytes, b.room
+		full, room := b.bytes > b.limit, b.room
 		b.mu.Unlock()
 		if !full {
 			return
 		}
 		select {
 		case <-room:
+		case f := <-calls:
+			f()
 		case <-b.ended:
 			return
 		case <-ctx.Done():

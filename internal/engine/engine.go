@@ -42,6 +42,8 @@ type Options struct {
 type Tick struct {
 	Number  uint64
 	Changes map[uint64]*row.Batch
+	// Stopped says which relations stopped at an error, nil for none; nothing follows for them.
+	Stopped map[uint64]error
 }
 
 // ErrClosed is returned once the engine is closed.
@@ -54,13 +56,18 @@ type Engine struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	done   sync.WaitGroup
-	wake   chan struct{} // cap 1: a wake-up is never lost, never doubled
-	calls  chan func()   // run by the loop between ticks
+	life   struct {
+		sync.Mutex
+		closed bool // nothing is added to done any more
+	}
+	wake  chan struct{} // cap 1: a wake-up is never lost, never doubled
+	calls chan func()   // run by the loop between ticks
 
 	// The loop's own; no lock.
 	tick    uint64
 	views   []*viewState // dependencies before dependents
 	booting map[*bootstrap]bool
+	halted  map[uint64]error // stopped since the last report
 
 	queues struct {
 		sync.Mutex
@@ -106,10 +113,34 @@ func New(o Options) *Engine {
 	return e
 }
 
+// enter makes Close wait for the caller, until it calls e.done.Done. It reports false once the engine is closed.
+func (e *Engine) enter() bool {
+	e.life.Lock()
+	defer e.life.Unlock()
+	if e.life.closed {
+		return false
+	}
+	e.done.Add(1)
+	return true
+}
+
+// spawn runs f on a goroutine that Close waits for, unless the engine is closed.
+func (e *Engine) spawn(f func()) bool {
+	if !e.enter() {
+		return false
+	}
+	go func() {
+		defer e.done.Done()
+		f()
+	}()
+	return true
+}
+
 // Epoch names this run.
 func (e *Engine) Epoch() uint64 { return e.opts.Epoch }
 
 // Start reads what the inputs' topics hold and returns when all of it is in a published tick; from then on the engine follows the log.
+// A topic with a damaged record stops its relation and what reads it, not the others.
 func (e *Engine) Start(ctx context.Context) error {
 	e.queues.Lock()
 	inputs := slices.Collect(maps.Values(e.queues.inputs))
@@ -120,7 +151,9 @@ func (e *Engine) Start(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("finding the end of %s: %w", in.rel.Name, err)
 		}
-		e.startReader(in, bounds.Next, replayed)
+		if !e.startReader(in, bounds.Next, replayed) {
+			return ErrClosed
+		}
 	}
 	for range inputs {
 		select {
@@ -130,6 +163,8 @@ func (e *Engine) Start(ctx context.Context) error {
 			}
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-e.ctx.Done():
+			return ErrClosed
 		}
 	}
 	return e.drain(ctx, inputs)
@@ -164,13 +199,17 @@ func (e *Engine) advancedC() chan struct{} {
 	return e.published.advanced
 }
 
-// Close stops the readers and the loop and waits for them.
+// Close stops the readers, the loop and the views that are being built, and waits for them. Closing again does nothing.
 func (e *Engine) Close() {
+	e.life.Lock()
+	e.life.closed = true
+	e.life.Unlock()
 	e.cancel()
 	e.done.Wait()
 	for _, v := range e.views {
 		v.graph.Close()
 	}
+	e.views = nil
 }
 
 // call runs f on the loop's goroutine between two ticks and waits for it.
@@ -183,12 +222,8 @@ func (e *Engine) call(ctx context.Context, f func()) error {
 	case <-e.ctx.Done():
 		return ErrClosed
 	}
-	select {
-	case <-ran:
-		return nil
-	case <-e.ctx.Done():
-		return ErrClosed
-	}
+	<-ran // what the loop has taken it runs, also while it closes
+	return nil
 }
 
 func (e *Engine) signal() {

@@ -25,6 +25,9 @@ type input struct {
 	queue       []group
 	queuedBytes int64
 	gone        bool
+	failed      bool // nothing more comes: its reader stopped at an error
+
+	stopped bool // the loop's own: what it holds no longer follows its log
 }
 
 // group is what was appended together: it is applied in one tick.
@@ -58,41 +61,67 @@ func (e *Engine) AddInput(rel *catalog.Relation, store *view.Store, started bool
 		e.published.stores[rel.ID] = store
 	}
 	e.published.Unlock()
-	if started {
-		e.startReader(in, 0, nil)
+	if started && !e.startReader(in, 0, nil) {
+		return ErrClosed
 	}
 	return nil
 }
 
-// startReader starts the goroutine that reads an input. If replayed is not nil it is told when everything below end was read.
-func (e *Engine) startReader(in *input, end log.Offset, replayed chan<- error) {
+// startReader starts the goroutine that reads an input, unless the engine is closed. If replayed is not nil it is told when everything
+// below end was read, or that nothing more of it will be.
+func (e *Engine) startReader(in *input, end log.Offset, replayed chan<- error) bool {
 	ctx, cancel := context.WithCancel(e.ctx)
+	e.queues.Lock()
 	in.cancel = cancel
-	e.done.Go(func() {
+	if in.gone {
+		cancel()
+	}
+	e.queues.Unlock()
+	started := e.spawn(func() {
 		defer cancel()
 		r := reader{e: e, in: in, ctx: ctx}
-		err := error(nil)
 		if replayed != nil {
-			err = e.opts.Log.ReadRange(ctx, in.rel.Topic(), 0, end, r.take)
+			err := e.read(ctx, in, func() error { return e.opts.Log.ReadRange(ctx, in.rel.Topic(), 0, end, r.take) })
 			replayed <- err
 		}
-		if err == nil {
-			err = e.opts.Log.Read(ctx, in.rel.Topic(), max(end, r.next), r.take)
+		if !e.hasFailed(in) {
+			_ = e.read(ctx, in, func() error { return e.opts.Log.Read(ctx, in.rel.Topic(), max(end, r.next), r.take) })
 		}
-		if err != nil && ctx.Err() == nil && !errors.Is(err, log.ErrNoTopic) && !errors.Is(err, log.ErrClosed) {
-			e.logger.Error("reading a topic stopped", "relation", in.rel.Name, "error", err)
-			e.stop(in.rel.ID, fmt.Errorf("reading %s: %w", in.rel.Name, err))
-		}
+	})
+	if !started {
+		cancel()
+	}
+	return started
+}
+
+// read runs a reading of an input's topic. An error of what is stored there stops the relation; only an end of the log or of the engine
+// is an error for the caller.
+func (e *Engine) read(ctx context.Context, in *input, reading func() error) error {
+	err := reading()
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil && e.ctx.Err() == nil:
+		return nil // dropped
+	case ctx.Err() != nil || errors.Is(err, log.ErrNoTopic) || errors.Is(err, log.ErrClosed):
+		return err
+	}
+	e.queues.Lock()
+	in.failed = true
+	e.queues.Unlock()
+	e.signal() // transactions no longer wait for the input
+	e.logger.Error("reading a topic stopped", "relation", in.rel.Name, "error", err)
+	err = fmt.Errorf("reading %s: %w", in.rel.Name, err)
+	return e.call(ctx, func() {
+		e.stopInput(in, err)
+		e.reportStopped()
 	})
 }
 
-// stop marks a relation as one whose content no longer follows its input.
-func (e *Engine) stop(relation uint64, err error) {
-	e.published.Lock()
-	e.published.stopped[relation] = err
-	close(e.published.advanced)
-	e.published.advanced = make(chan struct{})
-	e.published.Unlock()
+func (e *Engine) hasFailed(in *input) bool {
+	e.queues.Lock()
+	defer e.queues.Unlock()
+	return in.failed
 }
 
 // reader decodes records into groups.
@@ -138,6 +167,13 @@ func (in *input) decode(h record.Header, body []byte) (*row.Batch, error) {
 	return row.Upgrade(b, in.rel.Versions[h.Schema], in.rel.Columns, nil), nil
 }
 
+// incompleteLocked reports whether the queue waits for the rest of the transaction at its head: it must come in whatever its size, or
+// nothing would ever move again. What bounds it is what a transaction may write.
+func (in *input) incompleteLocked() bool {
+	tx := in.queue[0].tx
+	return tx != (record.TxID{}) && !slices.ContainsFunc(in.queue, func(g group) bool { return g.tx == tx && g.final })
+}
+
 // enqueue hands a group to the loop; it waits while the input's queue is full.
 func (e *Engine) enqueue(ctx context.Context, in *input, g group) error {
 	for {
@@ -146,7 +182,7 @@ func (e *Engine) enqueue(ctx context.Context, in *input, g group) error {
 			e.queues.Unlock()
 			return context.Canceled
 		}
-		if len(in.queue) == 0 || in.queuedBytes+g.bytes <= e.opts.QueueBytes {
+		if len(in.queue) == 0 || in.queuedBytes+g.bytes <= e.opts.QueueBytes || in.incompleteLocked() {
 			in.queue = append(in.queue, g)
 			in.queuedBytes += g.bytes
 			e.queues.Unlock()
@@ -278,39 +314,42 @@ func (e *Engine) verdictLocked(tx record.TxID) txVerdict {
 	return txOpen
 }
 
-// startedBefore reports whether a transaction was begun by an earlier run: its ID begins with the epoch.
+// startedBefore reports whether a transaction was begun by another run, which must be an earlier one: its ID begins with the epoch.
 func (e *Engine) startedBefore(tx record.TxID) bool {
 	epoch := uint64(0)
 	for _, b := range tx[:8] {
 		epoch = epoch<<8 | uint64(b)
 	}
-	return epoch < e.opts.Epoch
+	return epoch != e.opts.Epoch
 }
 
-// takeTransactionLocked adds the oldest committed transaction whose groups are all at the head of their queues.
+// takeTransactionLocked adds a committed transaction whose groups are all at the head of their queues. Groups of others that were appended
+// between its own are taken with it.
 func (e *Engine) takeTransactionLocked(took []taken) ([]taken, bool) {
 	for tx, participants := range e.queues.committed {
 		lengths := make(map[uint64]int, len(participants))
 		ready := true
 		for _, id := range participants {
-			n := 0
-			if in := e.queues.inputs[id]; in != nil {
-				if n = in.headLocked(tx); n == 0 {
-					ready = false
-				}
-			}
-			lengths[id] = n
-		}
-		if !ready {
-			continue
-		}
-		for _, id := range participants {
 			in := e.queues.inputs[id]
 			if in == nil {
 				continue
 			}
-			took = addGroups(took, in, in.queue[:lengths[id]])
-			in.dropLocked(lengths[id])
+			n := e.headLocked(in, tx)
+			lengths[id] = n
+			// Of an input that stopped the rest never comes; nobody reads it.
+			ready = ready && (n > 0 || in.failed)
+		}
+		if !ready {
+			continue
+		}
+		for id, n := range lengths {
+			if n == 0 {
+				continue
+			}
+			in := e.queues.inputs[id]
+			groups := slices.DeleteFunc(slices.Clone(in.queue[:n]), func(g group) bool { return e.isAbortedLocked(g.tx) })
+			took = addGroups(took, in, groups)
+			in.dropLocked(n)
 		}
 		delete(e.queues.committed, tx)
 		return took, true
@@ -318,14 +357,26 @@ func (e *Engine) takeTransactionLocked(took []taken) ([]taken, bool) {
 	return took, false
 }
 
-// headLocked returns the number of groups of a transaction at the head of the queue, 0 while its last one is not there.
-func (in *input) headLocked(tx record.TxID) int {
+func (e *Engine) isAbortedLocked(tx record.TxID) bool {
+	return tx != (record.TxID{}) && e.verdictLocked(tx) == txAborted
+}
+
+// headLocked returns the number of groups at the head of the queue up to the last one of a transaction, 0 while that is not there or
+// something else has to be decided first.
+func (e *Engine) headLocked(in *input, tx record.TxID) int {
+	if len(in.queue) == 0 || in.queue[0].tx != tx {
+		return 0
+	}
 	for n := range in.queue {
-		if in.queue[n].tx != tx {
-			return 0
-		}
-		if in.queue[n].final {
+		g := &in.queue[n]
+		switch {
+		case g.tx == tx && g.final:
 			return n + 1
+		case g.tx == tx || g.tx == (record.TxID{}):
+		default:
+			if v := e.verdictLocked(g.tx); v == txOpen || v == txCommitted {
+				return 0
+			}
 		}
 	}
 	return 0

@@ -115,8 +115,6 @@ type topicScan struct {
 	cancel  context.CancelFunc
 }
 
-var errScanEnded = errors.New("the scan was closed")
-
 func (e *Engine) scanTopic(ctx context.Context, relation uint64, end log.Offset, columns []int) (Iterator, error) {
 	e.queues.Lock()
 	in := e.queues.inputs[relation]
@@ -126,7 +124,7 @@ func (e *Engine) scanTopic(ctx context.Context, relation uint64, end log.Offset,
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	t := &topicScan{batches: make(chan *row.Batch, 8), cancel: cancel}
-	e.done.Go(func() {
+	started := e.spawn(func() {
 		defer close(t.batches)
 		t.err = e.opts.Log.ReadRange(ctx, in.rel.Topic(), 0, end, func(rec log.Record) error {
 			b, err := e.visible(in, rec)
@@ -140,12 +138,16 @@ func (e *Engine) scanTopic(ctx context.Context, relation uint64, end log.Offset,
 			case t.batches <- b:
 				return nil
 			case <-ctx.Done():
-				return errScanEnded
+				return ctx.Err()
 			case <-e.ctx.Done():
 				return ErrClosed
 			}
 		})
 	})
+	if !started {
+		cancel()
+		return nil, ErrClosed
+	}
 	return t, nil
 }
 

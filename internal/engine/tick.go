@@ -54,7 +54,7 @@ func (e *Engine) loop() {
 // runTick takes what is queued and runs one tick over it. It reports whether more is queued.
 func (e *Engine) runTick() (more bool) {
 	for b := range e.booting {
-		b.waitForRoom(e.ctx)
+		b.waitForRoom(e.ctx, e.calls)
 	}
 	took, more := e.takeQueued()
 	if len(took) == 0 {
@@ -66,15 +66,23 @@ func (e *Engine) runTick() (more bool) {
 	t := Tick{Number: e.tick, Changes: map[uint64]*row.Batch{}}
 	applied := make(map[uint64]log.Offset, len(took))
 	for i := range took {
-		delta, err := e.changesOf(&took[i])
-		if err != nil {
-			e.logger.Error("applying changes to a table failed", "relation", took[i].in.rel.Name, "error", err)
-			e.stop(took[i].in.rel.ID, err)
+		in := took[i].in
+		applied[in.rel.ID] = took[i].end
+		if in.stopped {
+			continue
 		}
-		if delta != nil && delta.Len > 0 {
-			t.Changes[took[i].in.rel.ID] = delta
+		var delta *row.Batch
+		err := guard(func() (err error) {
+			delta, err = e.changesOf(&took[i])
+			return err
+		})
+		switch {
+		case err != nil:
+			e.logger.Error("applying changes failed", "relation", in.rel.Name, "error", err)
+			e.stopInput(in, fmt.Errorf("applying changes to %s: %w", in.rel.Name, err))
+		case delta != nil && delta.Len > 0:
+			t.Changes[in.rel.ID] = delta
 		}
-		applied[took[i].in.rel.ID] = took[i].end
 	}
 	for _, v := range e.views {
 		e.stepView(v, t)
@@ -82,6 +90,7 @@ func (e *Engine) runTick() (more bool) {
 	for b := range e.booting {
 		b.add(t)
 	}
+	t.Stopped, e.halted = e.halted, nil
 	e.publish(t, applied)
 	if e.opts.OnTick != nil {
 		e.opts.OnTick(t)
@@ -134,8 +143,9 @@ func (e *Engine) stepView(v *viewState, t Tick) {
 	}
 	delta, err := v.step(e.opts.Workers, in)
 	if err == nil && delta != nil && delta.Len > 0 {
-		err = v.store.Apply(t.Number, delta)
-		t.Changes[v.rel.ID] = delta
+		if err = guard(func() error { return v.store.Apply(t.Number, delta) }); err == nil {
+			t.Changes[v.rel.ID] = delta
+		}
 	}
 	e.takeRejects(v)
 	if err != nil {
@@ -157,13 +167,60 @@ func (e *Engine) stopView(v *viewState, err error) {
 	v.stopped = err
 	e.logger.Error("a view stopped", "view", v.rel.Name, "error", err)
 	e.stop(v.rel.ID, fmt.Errorf("view %s stopped: %w", v.rel.Name, err))
+	e.stopReaders(v.rel)
+}
+
+// stopInput stops a stream or table, and what reads it.
+func (e *Engine) stopInput(in *input, err error) {
+	if in.stopped {
+		return
+	}
+	in.stopped = true
+	e.stop(in.rel.ID, err)
+	e.stopReaders(in.rel)
+}
+
+// stopReaders stops the views that read a relation that stopped.
+func (e *Engine) stopReaders(rel *catalog.Relation) {
 	for _, d := range e.views {
 		for _, id := range d.reads {
-			if id == v.rel.ID && d.stopped == nil {
-				e.stopView(d, fmt.Errorf("it reads %s, which stopped", v.rel.Name))
+			if id == rel.ID && d.stopped == nil {
+				e.stopView(d, fmt.Errorf("it reads %s, which stopped", rel.Name))
 			}
 		}
 	}
+}
+
+// stop marks a relation as one whose content no longer follows its input: from now on reading it is an error.
+func (e *Engine) stop(relation uint64, err error) {
+	if e.halted == nil {
+		e.halted = map[uint64]error{}
+	}
+	e.halted[relation] = err
+	e.published.Lock()
+	defer e.published.Unlock()
+	e.published.stopped[relation] = err
+	delete(e.published.stores, relation)
+	close(e.published.advanced)
+	e.published.advanced = make(chan struct{})
+}
+
+// reportStopped tells of relations that stopped between two ticks.
+func (e *Engine) reportStopped() {
+	if e.opts.OnTick != nil && len(e.halted) > 0 {
+		e.opts.OnTick(Tick{Number: e.tick, Stopped: e.halted})
+	}
+	e.halted = nil
+}
+
+// guard runs f and makes a panic in it an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("BUG: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f()
 }
 
 // step runs the view's graph. A panic in it is an error of this view alone.

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -41,9 +40,7 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	stop := context.AfterFunc(s.ctx, cancel)
+	ctx, stop := s.until(r)
 	defer stop()
 	sub, err := ses.Subscribe(ctx, req)
 	if err != nil {
@@ -51,5 +48,5 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer sub.Close()
-	live.ServeEvents(ctx, w, sub)
+	live.ServeEvents(ctx, w, sub, s.opts.Heartbeat)
 }

@@ -58,7 +58,13 @@ func (s *Server) lookup(w http.ResponseWriter, r *http.Request) {
 		v := q.Get("to")
 		req.To = &v
 	}
-	res, err := ses.Lookup(r.Context(), req)
+	if v := q.Get("order"); v != "" && v != "asc" && v != "desc" {
+		writeError(w, fault.New(fault.InvalidParameterValue, "order is %q, want asc or desc", v))
+		return
+	}
+	ctx, stop := s.until(r)
+	defer stop()
+	res, err := ses.Lookup(ctx, req)
 	if err != nil {
 		writeError(w, err)
 		return
@@ -74,15 +80,16 @@ func (s *Server) lookup(w http.ResponseWriter, r *http.Request) {
 	out = append(out, ']')
 	if res.Next != "" {
 		out = append(out, `,"cursor":`...)
-		out = strconv.AppendQuote(out, res.Next)
+		out = appendJSONString(out, res.Next)
 	}
-	token, err := json.Marshal(res.Token)
-	if err != nil {
-		writeError(w, err)
-		return
-	}
-	out = append(append(append(out, `,"token":`...), token...), '}', '\n')
+	out = appendJSONString(append(out, `,"token":`...), res.Token)
+	out = append(out, '}', '\n')
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set(tokenHeader, res.Token)
 	_, _ = w.Write(out)
+}
+
+func appendJSONString(dst []byte, s string) []byte {
+	b, _ := json.Marshal(s) // of a string it cannot fail
+	return append(dst, b...)
 }

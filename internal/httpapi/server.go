@@ -28,6 +28,8 @@ type Options struct {
 	PGAddress string
 	// Pages are the files served at "/".
 	Pages fs.FS
+	// Heartbeat is how long a live query may be quiet before it says that it is there; 0 is 15 seconds.
+	Heartbeat time.Duration
 }
 
 // Server is the HTTP door. It is safe for concurrent use.
@@ -89,13 +91,21 @@ func (s *Server) handler() http.Handler {
 // guarded answers what the mux refuses in our form, and survives a handler's panic.
 func (s *Server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out := &plainErrors{ResponseWriter: w, request: r}
 		defer func() {
-			if p := recover(); p != nil && p != http.ErrAbortHandler {
-				s.opts.Logger.Error("BUG: a request panicked", "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
-				writeError(w, fault.New(fault.Internal, "internal error"))
+			p := recover()
+			if p == nil {
+				return
 			}
+			if p != http.ErrAbortHandler {
+				s.opts.Logger.Error("BUG: a request panicked", "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+			}
+			if p == http.ErrAbortHandler || out.begun {
+				panic(http.ErrAbortHandler) // net/http cuts the connection: the client must not take a part for the whole
+			}
+			writeError(w, fault.New(fault.Internal, "internal error"))
 		}()
-		next.ServeHTTP(&plainErrors{ResponseWriter: w, request: r}, r)
+		next.ServeHTTP(out, r)
 	})
 }
 
@@ -104,10 +114,12 @@ type plainErrors struct {
 	http.ResponseWriter
 	request *http.Request
 	mute    bool
+	begun   bool // something of an answer is out
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (p *plainErrors) WriteHeader(status int) {
+	p.begun = true
 	text := strings.HasPrefix(p.Header().Get("Content-Type"), "text/plain")
 	if (status == http.StatusNotFound || status == http.StatusMethodNotAllowed) && text {
 		p.mute = true
@@ -123,6 +135,7 @@ func (p *plainErrors) WriteHeader(status int) {
 
 // Write implements http.ResponseWriter.
 func (p *plainErrors) Write(b []byte) (int, error) {
+	p.begun = true
 	if p.mute {
 		return len(b), nil
 	}
@@ -198,6 +211,16 @@ func (s *Server) session(r *http.Request) (*session.Session, error) {
 		}
 	}
 	return ses, nil
+}
+
+// until is the context of a request that waits: it ends with the request and when the server closes.
+func (s *Server) until(r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(r.Context())
+	unlink := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() {
+		unlink()
+		cancel()
+	}
 }
 
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {

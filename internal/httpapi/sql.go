@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 
 	"github.com/tidemill/tidemill/internal/fault"
+	"github.com/tidemill/tidemill/internal/ingest"
 	"github.com/tidemill/tidemill/internal/row"
 	"github.com/tidemill/tidemill/internal/session"
 	"github.com/tidemill/tidemill/internal/sql"
@@ -38,9 +39,7 @@ func (s *Server) sql(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	stop := context.AfterFunc(s.ctx, cancel)
+	ctx, stop := s.until(r)
 	defer stop()
 	res, err := runStatements(ctx, ses, req)
 	if err != nil {
@@ -65,11 +64,17 @@ func readSQL(r *http.Request) (sqlRequest, error) {
 	case "text/plain", "application/sql":
 		req.SQL = string(body)
 		return req, nil
+	case "", "application/json", "application/x-www-form-urlencoded": // the last is what curl says of any -d
+	default:
+		return req, fault.New(fault.InvalidParameterValue, "a request is not read from %q", kind).WithHint("send JSON as application/json, or SQL as text/plain").Wrap(ingest.ErrContentType)
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&req); err != nil {
 		return req, fault.New(fault.InvalidText, "the body is not a request").WithDetail("%s", err.Error()).WithHint(`send {"sql": "SELECT …", "params": […]} as application/json`)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return req, fault.New(fault.InvalidText, "the body is not a request").WithDetail("something follows the JSON object")
 	}
 	if strings.TrimSpace(req.SQL) == "" {
 		return req, fault.New(fault.SyntaxError, "the request has no statement").WithHint(`send {"sql": "SELECT …"}`)

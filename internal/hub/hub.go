@@ -143,6 +143,11 @@ func (h *Hub) run() {
 func (h *Hub) route(t engine.Tick) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for id, err := range t.Stopped {
+		if r := h.mu.relations[id]; r != nil {
+			r.each(func(s *Subscription) { s.end(err) })
+		}
+	}
 	for id, b := range t.Changes {
 		if r := h.mu.relations[id]; r != nil && b != nil && b.Len > 0 {
 			for _, s := range r.shapes {

@@ -117,9 +117,9 @@ func (h *Hub) Subscribe(sh Shape, from Start) (*Subscription, error) {
 		s.at, s.started = from.After, true
 		s.lag()
 	case from.NoSnapshot:
-		var snap Snapshot
-		if s.at, snap, err = h.source.Open(s.relation); err == nil {
-			snap.Close()
+		// The snapshot says where it begins, and whether the relation can be read at all.
+		if err = s.open(false); err == nil {
+			s.closeScan()
 			s.started = true
 		}
 	default:
@@ -169,9 +169,12 @@ func (s *Subscription) lag() {
 	s.signal()
 }
 
+// end ends the subscription; the first reason counts.
 func (s *Subscription) end(err error) {
 	s.mu.Lock()
-	s.err = err
+	if s.err == nil {
+		s.frames, s.err = nil, err
+	}
 	s.mu.Unlock()
 	s.signal()
 }

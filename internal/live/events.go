@@ -2,20 +2,19 @@ package live
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
-
-	"encoding/json"
 
 	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/session"
 )
 
 const (
-	// heartbeat keeps proxies and clients from taking a quiet stream for a dead one.
-	heartbeat = 15 * time.Second
+	// defaultHeartbeat keeps proxies and clients from taking a quiet stream for a dead one.
+	defaultHeartbeat = 15 * time.Second
 	// writeTimeout is how long a client may take to accept a frame before it is cut; it comes back with its token.
 	writeTimeout = 30 * time.Second
 	// retryMillis is the delay that clients are told to wait before they come back.
@@ -24,33 +23,35 @@ const (
 
 var kindNames = map[session.EventKind]string{session.SnapshotEvent: "snapshot", session.ChangeEvent: "change", session.ProgressEvent: "progress"}
 
-// ServeEvents writes a subscription's events until ctx ends, the client goes or is too slow, or the subscription ends.
-func ServeEvents(ctx context.Context, w http.ResponseWriter, sub *session.Subscription) {
+// ServeEvents writes a subscription's events until ctx ends, the client goes or is too slow, or the subscription ends. A stream that is
+// quiet for a heartbeat says so; 0 is 15 seconds.
+func ServeEvents(ctx context.Context, w http.ResponseWriter, sub *session.Subscription, heartbeat time.Duration) {
+	if heartbeat <= 0 {
+		heartbeat = defaultHeartbeat
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
-	out := &frames{w: w, rc: http.NewResponseController(w)}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out := &frames{w: w, rc: http.NewResponseController(w), heartbeat: heartbeat}
 	if out.send(fmt.Appendf(nil, "retry: %d\n\n", retryMillis)) != nil {
 		return
 	}
+	out.startBeating(cancel)
+	defer out.stopBeating()
 	for {
-		waiting, cancel := context.WithTimeout(ctx, heartbeat)
-		ev, err := sub.Next(waiting)
-		cancel()
+		ev, err := sub.Next(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, context.DeadlineExceeded):
-			err = out.send([]byte(": heartbeat\n\n"))
 		case err != nil:
 			out.fail(err)
 			return
-		default:
-			err = out.event(&ev)
 		}
-		if err != nil {
+		if out.event(&ev) != nil {
 			return
 		}
 	}
@@ -58,9 +59,36 @@ func ServeEvents(ctx context.Context, w http.ResponseWriter, sub *session.Subscr
 
 // frames writes to one client.
 type frames struct {
-	w   http.ResponseWriter
-	rc  *http.ResponseController
-	buf []byte
+	rc        *http.ResponseController
+	buf       []byte
+	heartbeat time.Duration
+
+	mu   sync.Mutex // held while writing
+	w    http.ResponseWriter
+	beat *time.Timer
+	over bool
+}
+
+// startBeating sends a heartbeat whenever nothing else was sent for as long; gone is called when the client no longer takes it. It is a timer rather than
+// a deadline of the wait for events, so that what an event is being put together from is never given up.
+func (f *frames) startBeating(gone func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.beat = time.AfterFunc(f.heartbeat, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if !f.over && f.sendLocked([]byte(": heartbeat\n\n")) != nil {
+			gone()
+		}
+	})
+}
+
+// stopBeating waits for a heartbeat under way: nothing is written afterwards.
+func (f *frames) stopBeating() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.over = true
+	f.beat.Stop()
 }
 
 func (f *frames) event(ev *session.Event) error {
@@ -75,9 +103,18 @@ func (f *frames) event(ev *session.Event) error {
 }
 
 func (f *frames) send(b []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sendLocked(b)
+}
+
+func (f *frames) sendLocked(b []byte) error {
 	_ = f.rc.SetWriteDeadline(time.Now().Add(writeTimeout)) // a writer without deadlines is a test's
 	if _, err := f.w.Write(b); err != nil {
 		return err
+	}
+	if f.beat != nil {
+		f.beat.Reset(f.heartbeat)
 	}
 	return f.rc.Flush()
 }

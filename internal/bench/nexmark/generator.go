@@ -29,9 +29,13 @@ const (
 	activeAuctions = 100
 	ahead          = 10
 
-	channels = 10000
-	personBytes, auctionBytes,
-	bidBytes = 200, 500, 100
+	// channels is the number of channels besides the hot ones.
+	channels = 10_000
+
+	// Rows are padded to these sizes on average; a bid's channel and URL come on top, as in the reference.
+	personBytes  = 200
+	auctionBytes = 500
+	bidBytes     = 100
 )
 
 // DefaultRate is the number of events in a second of event time unless a Config says otherwise.

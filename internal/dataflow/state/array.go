@@ -18,20 +18,9 @@ type Array[T any] struct {
 
 // Grow makes room for ids below n; new elements are zero.
 func (a *Array[T]) Grow(n uint32) {
-	full := int(n) >> pageBits
-	rest := int(n) & pageMask
-	if full == 0 {
-		a.growFirst(rest)
-		return
-	}
-	if rest > 0 {
-		full++
-	}
-	if len(a.pages) < full {
-		a.growFirst(PageRows)
-		for len(a.pages) < full {
-			a.pages = append(a.pages, make([]T, PageRows))
-		}
+	a.growFirst(int(min(n, PageRows)))
+	for full := (uint64(n) + pageMask) >> pageBits; uint64(len(a.pages)) < full; {
+		a.pages = append(a.pages, make([]T, PageRows))
 	}
 }
 

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"unsafe"
@@ -20,20 +21,26 @@ func (t *Text) inPlace() []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&t.pre)), textInPlace)[:t.len]
 }
 
-// Heap keeps byte strings in pages. Freed space is used again for strings of the same size class.
+// Heap keeps byte strings in pages. Freed space is used again for strings of the same size class. Strings above ownPageBytes
+// have pages of their own, which go back to the garbage collector when they are freed.
 type Heap struct {
 	pages [][]byte
-	used  int // in the last page
-	free  [32]uint64
+	fill  int // the page that new space comes from
+	used  int // of its bytes; 0: there is no such page
+	free  [sizeClasses]uint64
+	empty []uint32 // positions in pages without a page
 	bytes int64
 }
 
 const (
-	heapPageBytes = 256 << 10
-	noRef         = 0 // page 0, offset 0 is never handed out: see Heap.room
+	heapFirstBytes = 4 << 10
+	heapPageBytes  = 256 << 10
+	ownPageBytes   = heapPageBytes / 8
+	sizeClasses    = 12 // 16 to ownPageBytes
+	noRef          = 0  // page 0, offset 0 is never handed out: see Heap.room
 )
 
-// sizeClass rounds a length up to a power of two, at least 16.
+// sizeClass rounds a length up to ownPageBytes up to a power of two, at least 16.
 func sizeClass(n int) (class, size int) {
 	if n <= 16 {
 		return 0, 16
@@ -51,6 +58,10 @@ func (h *Heap) Put(b []byte) Text {
 		return t
 	}
 	copy(t.pre[:], b)
+	if len(b) > ownPageBytes {
+		t.ref = h.page(bytes.Clone(b)) << 32
+		return t
+	}
 	class, size := sizeClass(len(b))
 	if ref := h.free[class]; ref != noRef {
 		slot := h.at(ref)
@@ -64,21 +75,27 @@ func (h *Heap) Put(b []byte) Text {
 }
 
 func (h *Heap) room(size int) uint64 {
-	if len(h.pages) == 0 || h.used+size > len(h.pages[len(h.pages)-1]) {
-		page := heapPageBytes
-		if len(h.pages) == 0 {
-			page = 4 << 10
-		}
-		if size+16 > page {
-			page = size + 16
-		}
-		h.pages = append(h.pages, make([]byte, page))
-		h.bytes += int64(page)
+	if h.used == 0 || h.used+size > len(h.pages[h.fill]) {
+		page := min(max(heapFirstBytes, h.bytes, int64(size)*2), heapPageBytes)
+		h.fill = int(h.page(make([]byte, page)))
 		h.used = 16 // offset 0 stays unused so that no reference is 0
 	}
-	ref := uint64(len(h.pages)-1)<<32 | uint64(h.used)
+	ref := uint64(h.fill)<<32 | uint64(h.used)
 	h.used += size
 	return ref
+}
+
+// page enters a page and returns its number.
+func (h *Heap) page(p []byte) uint64 {
+	h.bytes += int64(len(p))
+	if n := len(h.empty); n > 0 {
+		at := h.empty[n-1]
+		h.empty = h.empty[:n-1]
+		h.pages[at] = p
+		return uint64(at)
+	}
+	h.pages = append(h.pages, p)
+	return uint64(len(h.pages) - 1)
 }
 
 func (h *Heap) at(ref uint64) []byte { return h.pages[ref>>32][ref&0xffffffff:] }
@@ -93,7 +110,14 @@ func (h *Heap) Get(t *Text) []byte {
 
 // Free gives the space of t back.
 func (h *Heap) Free(t *Text) {
-	if t.len > textInPlace {
+	switch {
+	case t.len <= textInPlace:
+	case t.len > ownPageBytes:
+		at := uint32(t.ref >> 32)
+		h.bytes -= int64(len(h.pages[at]))
+		h.pages[at] = nil
+		h.empty = append(h.empty, at)
+	default:
 		class, _ := sizeClass(int(t.len))
 		binary.LittleEndian.PutUint64(h.at(t.ref), h.free[class])
 		h.free[class] = t.ref

@@ -67,13 +67,17 @@ func (o *Ordered) Update(groups []uint32, weights []int64, cols []row.Vec) {
 	o.set.FindOrAdd(all, hash, ids, nil)
 	o.counts.Grow(o.set.Cap())
 	o.mark.Grow(o.set.Cap())
-	o.stamp++
+	if o.stamp++; o.stamp == 0 {
+		o.mark = Array[uint32]{}
+		o.mark.Grow(o.set.Cap())
+		o.stamp = 1
+	}
 	o.touch = o.touch[:0]
 	for i, id := range ids {
 		n := o.counts.At(id)
 		if m := o.mark.At(id); *m != o.stamp {
 			*m = o.stamp
-			o.touch = append(o.touch, touched{id: id, at: int32(i), hash: hash[i], present: *n != 0})
+			o.touch = append(o.touch, touched{id: id, at: int32(i), hash: hash[i], present: *n > 0})
 		}
 		if weights == nil {
 			*n++
@@ -87,19 +91,14 @@ func (o *Ordered) Update(groups []uint32, weights []int64, cols []row.Vec) {
 }
 
 func (o *Ordered) settle(t touched, all []row.Vec) {
-	present := *o.counts.At(t.id) != 0
-	if present == t.present && present {
-		return
+	n := *o.counts.At(t.id)
+	switch present := n > 0; {
+	case present && !t.present:
+		o.tree.Set(o.item(all, int(t.at), t.id))
+	case t.present && !present:
+		o.tree.Delete(o.item(all, int(t.at), t.id))
 	}
-	item := o.item(all, int(t.at), t.id)
-	switch {
-	case present:
-		o.tree.Set(item)
-	case t.present:
-		o.tree.Delete(item)
-		fallthrough
-	default:
-		*o.mark.At(t.id) = 0
+	if n == 0 {
 		o.set.Remove(t.id, t.hash)
 	}
 }

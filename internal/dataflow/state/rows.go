@@ -2,6 +2,7 @@ package state
 
 import (
 	"math"
+	"unsafe"
 
 	"github.com/tidemill/tidemill/internal/row"
 )
@@ -87,13 +88,23 @@ func (r *Rows) alloc() uint32 {
 		r.free = r.free[:n-1]
 		return id
 	}
-	id := r.next
-	r.next++
+	id := r.fresh()
 	for c := range r.cols {
 		r.cols[c].grow(r.next)
 	}
 	return id
 }
+
+func (r *Rows) fresh() uint32 {
+	if r.next == None {
+		panic("BUG: more rows than ids; Room tells before")
+	}
+	r.next++
+	return r.next - 1
+}
+
+// Room reports whether n more rows have ids.
+func (r *Rows) Room(n int) bool { return uint64(r.Len())+uint64(n) <= None }
 
 // Add stores row i of the columns and returns its id.
 func (r *Rows) Add(cols []row.Vec, i int) uint32 {
@@ -147,8 +158,7 @@ func (r *Rows) AddAll(cols []row.Vec, at []int32, n int, out []uint32) []uint32 
 			out = append(out, r.free[k-1])
 			r.free = r.free[:k-1]
 		} else {
-			out = append(out, r.next)
-			r.next++
+			out = append(out, r.fresh())
 		}
 	}
 	ids := out[first:]
@@ -286,9 +296,12 @@ func (r *Rows) equalAt(c int, id uint32, v *row.Vec, i int) bool {
 	switch col.phys {
 	case row.PhysBytes:
 		return r.heap.Equal(col.text.At(id), v.Bytes(i))
-	case row.PhysFloat32, row.PhysFloat64, row.PhysInterval:
-		stored := r.Gather(c, []uint32{id})
-		return row.Equal(&stored, 0, v, i)
+	case row.PhysFloat32:
+		return row.CompareFloats(float64(math.Float32frombits(*col.w4.At(id))), float64(row.Values[float32](v)[i])) == 0
+	case row.PhysFloat64:
+		return row.CompareFloats(math.Float64frombits(*col.w8.At(id)), row.Values[float64](v)[i]) == 0
+	case row.PhysInterval:
+		return (*row.IntervalValue)(unsafe.Pointer(col.w16.At(id))).Compare(row.Values[row.IntervalValue](v)[i]) == 0
 	}
 	switch col.phys.Width() {
 	case 1:
@@ -302,6 +315,17 @@ func (r *Rows) equalAt(c int, id uint32, v *row.Vec, i int) bool {
 	default:
 		return *col.w16.At(id) == row.Values[row.Int128Value](v)[i]
 	}
+}
+
+// TextBytes is the number of bytes that the values of column c for the ids take in a column of texts, 0 for other columns.
+func (r *Rows) TextBytes(c int, ids []uint32) int64 {
+	n := int64(0)
+	if col := &r.cols[c]; col.phys == row.PhysBytes {
+		for _, id := range ids {
+			n += int64(col.text.At(id).len)
+		}
+	}
+	return n
 }
 
 // GatherOrNull is Gather in which None gives null.
