@@ -92,8 +92,8 @@ func (s *shell) loop(ctx context.Context, lines lineReader, changed func(context
 // runBuffer runs what is complete and returns the rest.
 func (s *shell) runBuffer(ctx context.Context, buffer string, lines lineReader) (rest string, quit bool) {
 	for strings.TrimSpace(buffer) != "" {
-		run := func(ctx context.Context) error { return nil }
-		shown := ""
+		var run func(context.Context) error
+		var shown string
 		if meta, after := cutMeta(buffer); meta != "" {
 			shown, buffer = meta, after
 			run = func(ctx context.Context) error { return s.meta(ctx, meta) }

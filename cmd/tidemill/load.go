@@ -181,7 +181,10 @@ func (l *loading) sendAll(ctx context.Context) error {
 				return err
 			}
 			c.number = n
-			if l.state.done(n) {
+			l.mu.Lock()
+			done := l.state.done(n)
+			l.mu.Unlock()
+			if done {
 				l.progress.add(c.read, c.rows, 0)
 				continue
 			}

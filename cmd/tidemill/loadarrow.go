@@ -188,7 +188,7 @@ func (l *loading) openArrow(ctx context.Context, s *source, packed string) error
 	var schema *arrow.Schema
 	if magic, err := in.Peek(6); err == nil && string(magic) == "ARROW1" {
 		if l.name == "-" || packed != "" {
-			return errors.Join(usageError{errors.New("Arrow's file format is read from plain files only; its stream format also from elsewhere")}, s.Close())
+			return errors.Join(usageError{errors.New("the file format of Arrow is read from plain files only; its stream format also from elsewhere")}, s.Close())
 		}
 		schema, err = f.openFile(l.name, s)
 		if err != nil {

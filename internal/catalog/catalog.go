@@ -6,8 +6,11 @@
 package catalog
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -95,7 +98,10 @@ func DecodeChange(b []byte) (Change, error) {
 		return Change{}, fmt.Errorf("reading a change of the catalog: %w", err)
 	}
 	if (c.Put == nil) == (c.Drop == 0) {
-		return Change{}, fmt.Errorf("reading a change of the catalog: neither a definition nor a removal")
+		return Change{}, errors.New("reading a change of the catalog: it must be either a definition or a removal")
+	}
+	if c.Put != nil && (c.Put.ID == 0 || c.Put.ID == math.MaxUint64 || c.Put.Name == "") {
+		return Change{}, fmt.Errorf("reading a change of the catalog: relation %d %q", c.Put.ID, c.Put.Name)
 	}
 	return c, nil
 }
@@ -187,7 +193,7 @@ func (c *Catalog) All() []*Relation {
 	for _, r := range c.byID {
 		out = append(out, r)
 	}
-	slices.SortFunc(out, func(a, b *Relation) int { return int(a.ID) - int(b.ID) })
+	slices.SortFunc(out, func(a, b *Relation) int { return cmp.Compare(a.ID, b.ID) })
 	return out
 }
 
@@ -206,15 +212,15 @@ func (c *Catalog) Dependents(id uint64) []*Relation {
 func (c *Catalog) closest(name string) string {
 	best, at := "", 3
 	for _, r := range c.All() {
-		if d := editDistance(Fold(name), Fold(r.Name), at); d < at {
+		if d := editDistance([]rune(Fold(name)), []rune(Fold(r.Name)), at); d < at {
 			best, at = r.Name, d
 		}
 	}
 	return best
 }
 
-// editDistance is Levenshtein's distance, cut off at limit.
-func editDistance(a, b string, limit int) int {
+// editDistance is Levenshtein's distance in characters, cut off at limit.
+func editDistance(a, b []rune, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
 		return limit
 	}

@@ -18,7 +18,7 @@ type Options struct {
 	Compiler *scalar.Compiler
 	// AppendOnly reports whether a relation never loses a row.
 	AppendOnly func(relation string) bool
-	// Columns returns the number of columns of a relation's changes.
+	// Schema returns the columns of a relation's changes.
 	Schema func(relation string) row.Schema
 }
 

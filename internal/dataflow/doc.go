@@ -21,4 +21,6 @@
 //
 // Batches passed between operators are immutable and may be shared. Rows have weights other than 0. An operator's output
 // over all ticks sums up to its query over the sum of its inputs; weights of a state never end a tick negative.
+// Rows are the same row if row.EqualRows says so. Sums are exact, of floats too, so that what is retracted leaves nothing behind and the
+// result does not depend on the order of the rows.
 package dataflow

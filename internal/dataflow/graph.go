@@ -2,6 +2,8 @@ package dataflow
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/tidemill/tidemill/internal/row"
@@ -88,14 +90,8 @@ func (g *Graph) Types() []row.Type { return g.types }
 // AppendOnly reports whether the result never loses a row.
 func (g *Graph) AppendOnly() bool { return g.appendOnly }
 
-// Reads lists the relations whose changes the graph wants.
-func (g *Graph) Reads() []string {
-	var rs []string
-	for r := range g.sources {
-		rs = append(rs, r)
-	}
-	return rs
-}
+// Reads lists the relations whose changes the graph wants, in alphabetical order.
+func (g *Graph) Reads() []string { return slices.Sorted(maps.Keys(g.sources)) }
 
 // Bytes is the memory that the operators' state takes.
 func (g *Graph) Bytes() int64 {

@@ -117,14 +117,14 @@ func (o *joinOp) match(p *port, other *joinSide, fromRight bool) (*row.Batch, er
 	for c, e := range o.emit {
 		if e.right == fromRight {
 			v := &p.batch.Cols[e.column]
-			if textBytes(v, at) > row.Bytes32Max {
+			if textBytes(v, at) > maxMatchBytes {
 				return nil, errMatches
 			}
 			out.Cols[c] = v.Gather(at)
 			continue
 		}
 		k := other.at[e.column]
-		if other.rows.TextBytes(k, ids) > row.Bytes32Max {
+		if other.rows.TextBytes(k, ids) > maxMatchBytes {
 			return nil, errMatches
 		}
 		out.Cols[c] = other.rows.Gather(k, ids)
@@ -133,9 +133,12 @@ func (o *joinOp) match(p *port, other *joinSide, fromRight bool) (*row.Batch, er
 }
 
 // maxMatches bounds what one tick's changes of one side may find in one shard.
-const maxMatches = 1 << 28
+const (
+	maxMatches    = 1 << 28
+	maxMatchBytes = 1 << 29 // of one column of text; both sides' together stay below row.Bytes32Max
+)
 
-var errMatches error = fault.New(fault.LimitExceeded, "a join found more than %d rows, or 2 GiB of one column, for one batch of changes", maxMatches).
+var errMatches error = fault.New(fault.LimitExceeded, "a join found more than %d rows, or 512 MiB of one column, for one batch of changes", maxMatches).
 	WithHint("join on a key with fewer equal rows on both sides, or send smaller batches")
 
 func textBytes(v *row.Vec, at []int32) int64 {

@@ -227,11 +227,15 @@ func joinPorts(got []port) port {
 	return out
 }
 
+// rejectRows describes the rows of b that failed. The retraction of a row that failed before is no news.
 func rejectRows(operator string, b *row.Batch, errs []scalar.RowError) []Reject {
 	out := make([]Reject, 0, min(len(errs), rejectsKept))
 	for _, e := range errs {
 		if len(out) == rejectsKept {
 			break
+		}
+		if b.Weight(int(e.Row)) < 0 {
+			continue
 		}
 		out = append(out, Reject{Operator: operator, Message: e.Message, Row: b.Gather([]int32{e.Row})})
 	}

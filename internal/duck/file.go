@@ -68,7 +68,7 @@ func ReadFile(ctx context.Context, path string, format FileFormat, columns row.S
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	rc := &readerConn{conn: c}
-	rows, err := startRows(ctx, rc, "SELECT "+list+" FROM "+source, nil, func() {
+	rows, err := startRows(ctx, rc, planning{}, "SELECT "+list+" FROM "+source, nil, func() {
 		rc.close()
 		db.close()
 	})

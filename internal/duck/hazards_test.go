@@ -1,6 +1,8 @@
 package duck
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -181,5 +183,22 @@ func TestClassed(t *testing.T) {
 		if de, ok := asError(err); !ok || !strings.HasPrefix(de.Classed(), want) {
 			t.Errorf("%s: %v", sql, err)
 		}
+	}
+}
+
+func TestReaderPlanTimeout(t *testing.T) {
+	r := openReader(t, ReaderOptions{Connections: 1, PlanTimeout: time.Millisecond})
+	slow := "SELECT " + strings.Repeat("1+", maxOperatorChain-1) + "1"
+	_, err := r.Query(t.Context(), slow, nil, snapshot{})
+	wantError(t, err, KindInterrupted, "planning took longer")
+	// The only connection comes back when the plan is made.
+	r.opts.PlanTimeout = time.Minute
+	if got := oneValue(t, r, "SELECT 42", snapshot{}); got != "42" {
+		t.Errorf("after it: %s", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err = r.Query(ctx, slow, nil, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v is not the context's error", err)
 	}
 }

@@ -169,7 +169,7 @@ func (o *Oracle) Query(ctx context.Context, sql string, args ...row.Value) (*Row
 	if err != nil {
 		return nil, err
 	}
-	return startRows(ctx, c, sql, args, func() { o.release(c) })
+	return startRows(ctx, c, planning{}, sql, args, func() { o.release(c) })
 }
 
 func (o *Oracle) acquire() (*readerConn, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	capi "github.com/duckdb/duckdb-go-bindings"
 
@@ -24,6 +25,9 @@ type ReaderOptions struct {
 	TempDir string
 	// AllowedDirs are the directories whose files queries may read; none without.
 	AllowedDirs []string
+	// PlanTimeout bounds the time that planning a query may take when its context has no earlier deadline (5 s). A plan that takes
+	// longer keeps its connection until it ends.
+	PlanTimeout time.Duration
 }
 
 // Sources supplies the rows of relations to one query, as of one moment. Scan may be called from several
@@ -88,6 +92,9 @@ func (c *readerConn) close() {
 func OpenReader(o ReaderOptions) (*Reader, error) {
 	if o.Connections <= 0 {
 		o.Connections = 16
+	}
+	if o.PlanTimeout <= 0 {
+		o.PlanTimeout = 5 * time.Second
 	}
 	r := &Reader{opts: o, slots: make(chan struct{}, o.Connections), schemas: map[string]row.Schema{}, views: map[string]meaning{}}
 	var err error
@@ -346,7 +353,8 @@ func (r *Reader) Query(ctx context.Context, sql string, args []row.Value, src So
 			c.instance.running[c.id] = src
 			r.mu.Unlock()
 		}
-		rows, err = startRows(ctx, c, sql, args, func() { r.release(c) })
+		p := planning{limit: r.opts.PlanTimeout, givenUp: func() { r.forget(c) }} // the caller is free to close the sources then
+		rows, err = startRows(ctx, c, p, sql, args, func() { r.release(c) })
 		return err
 	})
 	return rows, err
@@ -419,6 +427,13 @@ func (r *Reader) acquire(ctx context.Context) (*readerConn, error) {
 	}
 	c.cache.use(generation)
 	return c, nil
+}
+
+// forget takes away the sources of what runs on the connection.
+func (r *Reader) forget(c *readerConn) {
+	r.mu.Lock()
+	delete(c.instance.running, c.id)
+	r.mu.Unlock()
 }
 
 func (r *Reader) release(c *readerConn) {

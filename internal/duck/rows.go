@@ -33,11 +33,17 @@ type Rows struct {
 	release func() // gives the connection back
 }
 
+// planning says how long preparing a query may take, 0 for ever, and what to do when it goes on without its caller.
+type planning struct {
+	limit   time.Duration
+	givenUp func()
+}
+
 // startRows starts a SELECT on the connection, which it gives back with release, also when it fails.
-func startRows(ctx context.Context, c *readerConn, sql string, args []row.Value, release func()) (*Rows, error) {
+func startRows(ctx context.Context, c *readerConn, p planning, sql string, args []row.Value, release func()) (*Rows, error) {
 	r := &Rows{conn: c.conn, ctx: ctx, sql: sql, release: release}
 	r.stop = c.interruptOn(ctx)
-	if err := r.start(&c.cache, args); err != nil {
+	if err := r.start(&c.cache, p, args); err != nil {
 		err = r.fail(err)
 		r.Close()
 		return nil, err
@@ -46,11 +52,11 @@ func startRows(ctx context.Context, c *readerConn, sql string, args []row.Value,
 }
 
 // start prepares and executes the statement.
-func (r *Rows) start(cache *statements, args []row.Value) error {
+func (r *Rows) start(cache *statements, p planning, args []row.Value) error {
 	s := cache.get(r.sql)
 	if s == nil {
 		var err error
-		if s, err = newSelect(r.conn, r.sql); err != nil {
+		if s, err = r.plan(p); err != nil {
 			return err
 		}
 		cache.put(s)
@@ -78,6 +84,44 @@ func (r *Rows) start(cache *statements, args []row.Value) error {
 	}
 	r.schema = schema
 	return nil
+}
+
+// plan prepares the statement. Planning cannot be interrupted: when the context or the time ends, it goes on without its caller, and
+// the connection is given back when it ends.
+func (r *Rows) plan(p planning) (*selectStmt, error) {
+	if p.limit <= 0 {
+		return newSelect(r.conn, r.sql)
+	}
+	type outcome struct {
+		stmt *selectStmt
+		err  error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		s, err := newSelect(r.conn, r.sql)
+		done <- outcome{s, err}
+	}()
+	timer := time.NewTimer(p.limit)
+	defer timer.Stop()
+	var err *Error
+	select {
+	case o := <-done:
+		return o.stmt, o.err
+	case <-r.ctx.Done():
+		err = interrupted(r.ctx)
+	case <-timer.C:
+		err = &Error{Kind: KindInterrupted, Message: "planning took longer than it may (at most " + p.limit.String() + ")", Hint: "make the statement smaller: fewer joins and common table expressions, shorter expressions"}
+	}
+	p.givenUp()
+	release := r.release
+	r.release = func() {}
+	go func() {
+		if o := <-done; o.stmt != nil {
+			o.stmt.close()
+		}
+		release()
+	}()
+	return nil, err
 }
 
 func (r *Rows) execute(s *selectStmt, args []row.Value) error {

@@ -251,7 +251,8 @@ func (e *Engine) Tick() uint64 {
 func (e *Engine) WaitFor(ctx context.Context, relation uint64, at log.Offset) error {
 	return e.wait(ctx, func() (bool, error) {
 		applied, known := e.published.applied[relation]
-		return !known || applied > at, e.published.stopped[relation]
+		// A relation that stopped will not get there; who reads it is told why.
+		return !known || applied > at || e.published.stopped[relation] != nil, nil
 	})
 }
 

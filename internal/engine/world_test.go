@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -38,6 +39,7 @@ type world struct {
 	e    *Engine
 	opts Options
 	rels map[string]*catalog.Relation
+	last uint64 // ID given to a relation
 
 	mu    sync.Mutex
 	ticks []Tick
@@ -102,7 +104,7 @@ func (w *world) start() {
 
 func (w *world) stored(name string, kind catalog.Kind, key []int, started bool) *catalog.Relation {
 	w.t.Helper()
-	r := &catalog.Relation{ID: uint64(len(w.rels) + 1), Kind: kind, Name: name, Columns: pair, Versions: []row.Schema{pair}, Key: key, Partitions: 1}
+	r := &catalog.Relation{ID: w.nextID(), Kind: kind, Name: name, Columns: pair, Versions: []row.Schema{pair}, Key: key, Partitions: 1}
 	w.rels[name] = r
 	w.must(w.log.Create(w.ctx, r.Topic(), log.TopicConfig{Partitions: 1}))
 	w.must(w.e.AddInput(r, w.storeFor(r), started))
@@ -114,6 +116,11 @@ func (w *world) stream(name string) *catalog.Relation {
 }
 func (w *world) table(name string) *catalog.Relation {
 	return w.stored(name, catalog.Table, []int{0}, false)
+}
+
+func (w *world) nextID() uint64 {
+	w.last++
+	return w.last
 }
 
 // all is SELECT * FROM relation.
@@ -138,6 +145,9 @@ func (w *world) addView(name string, columns row.Schema, n plan.Node) error {
 		return r != nil && (r.Kind == catalog.Stream || r.AppendOnly)
 	}
 	schema := func(rel string) row.Schema {
+		if strings.HasPrefix(name, "bad") { // see wider
+			return triple
+		}
 		if r := w.rels[rel]; r != nil {
 			return r.Columns
 		}
@@ -154,7 +164,7 @@ func (w *world) addView(name string, columns row.Schema, n plan.Node) error {
 			reads[rel] = r.ID
 		}
 	}
-	r := &catalog.Relation{ID: uint64(len(w.rels) + 1), Kind: catalog.MaterializedView, Name: name, Columns: columns, AppendOnly: g.AppendOnly()}
+	r := &catalog.Relation{ID: w.nextID(), Kind: catalog.MaterializedView, Name: name, Columns: columns, AppendOnly: g.AppendOnly()}
 	w.rels[name] = r
 	return w.e.AddView(w.ctx, r, g, view.New(view.Options{Schema: columns, AppendOnly: r.AppendOnly}), reads)
 }
@@ -215,7 +225,12 @@ func (w *world) waitAll(rel string) {
 	w.t.Helper()
 	b, err := w.log.Bounds(w.ctx, w.rels[rel].Topic())
 	w.must(err)
-	w.waitFor(rel, b.Next-1)
+	last := log.Offset(0) // offsets are not dense
+	w.must(w.log.ReadRange(w.ctx, w.rels[rel].Topic(), 0, b.Next, func(r log.Record) error {
+		last = r.Offset
+		return nil
+	}))
+	w.waitFor(rel, last)
 }
 
 // txID names a transaction of an epoch.

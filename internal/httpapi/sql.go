@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -54,7 +55,7 @@ func readSQL(r *http.Request) (sqlRequest, error) {
 	var req sqlRequest
 	body, err := io.ReadAll(io.LimitReader(r.Body, sqlBytesMax+1))
 	if err != nil {
-		return req, fault.New(fault.ProtocolViolation, "the body could not be read").WithDetail("%s", err.Error())
+		return req, ingest.BodyError(err)
 	}
 	if len(body) > sqlBytesMax {
 		return req, fault.New(fault.LimitExceeded, "the body is larger than %d bytes", sqlBytesMax)
@@ -71,7 +72,7 @@ func readSQL(r *http.Request) (sqlRequest, error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&req); err != nil {
-		return req, fault.New(fault.InvalidText, "the body is not a request").WithDetail("%s", err.Error()).WithHint(`send {"sql": "SELECT …", "params": […]} as application/json`)
+		return req, fault.New(fault.InvalidText, "the body is not a request").WithDetail("%s", jsonDetail(err)).WithHint(`send {"sql": "SELECT …", "params": […]} as application/json`)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return req, fault.New(fault.InvalidText, "the body is not a request").WithDetail("something follows the JSON object")
@@ -80,6 +81,25 @@ func readSQL(r *http.Request) (sqlRequest, error) {
 		return req, fault.New(fault.SyntaxError, "the request has no statement").WithHint(`send {"sql": "SELECT …"}`)
 	}
 	return req, nil
+}
+
+// jsonDetail says what is wrong with a request's JSON.
+func jsonDetail(err error) string {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.Is(err, io.EOF):
+		return "it is empty"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "the JSON ends early"
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("%s at byte %d", syntax.Error(), syntax.Offset)
+	case errors.As(err, &kind) && kind.Field != "":
+		return fmt.Sprintf("%s is a JSON %s", kind.Field, kind.Value)
+	case errors.As(err, &kind):
+		return fmt.Sprintf("it is a JSON %s, not an object", kind.Value)
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
 }
 
 // runStatements runs all statements of the text; the result is that of the last.

@@ -293,15 +293,17 @@ func (s *Subscription) catchUp() (*Frame, error) {
 			parts = append(parts, b)
 		}
 	}
-	s.at = max(s.at, upTo)
-	b := row.Concat(parts)
-	if b == nil || b.Len == 0 {
+	if upTo <= s.at {
 		return nil, nil
 	}
-	if b = view.Consolidate(b); b == nil || b.Len == 0 {
-		return nil, nil
+	s.at = upTo
+	f := &Frame{Tick: upTo} // nothing for this subscription: that is progress
+	if b := row.Concat(parts); b != nil && b.Len > 0 {
+		if b = view.Consolidate(b); b != nil && b.Len > 0 {
+			f.Rows = b
+		}
 	}
-	return &Frame{Tick: upTo, Rows: b}, nil
+	return f, nil
 }
 
 // matching returns the rows that the shape wants, nil for none.

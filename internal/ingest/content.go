@@ -2,10 +2,12 @@ package ingest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
+	"os"
 	"strings"
 	"unicode/utf8"
 
@@ -133,12 +135,25 @@ func readBody(body io.Reader, limit int64) ([]byte, error) {
 	}
 	n, err := buf.ReadFrom(io.LimitReader(body, limit+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading the body: %w", err)
+		return nil, BodyError(err)
 	}
 	if n > limit {
 		return nil, fault.New(fault.LimitExceeded, "the body has more than %d bytes", limit).WithHint("send the events in several requests")
 	}
 	return buf.Bytes(), nil
+}
+
+// BodyError is the error for a body that could not be read to its end.
+func BodyError(err error) error {
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("reading the body: %w", err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fault.New(fault.QueryCanceled, "the body took too long to arrive").Wrap(err)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fault.New(fault.ProtocolViolation, "the connection ended before the body did").Wrap(err)
+	}
+	return fault.New(fault.ProtocolViolation, "the body could not be read").WithDetail("%s", err.Error()).Wrap(err)
 }
 
 // clipMax bounds what is shown of a value or name in a message.

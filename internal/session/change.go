@@ -136,7 +136,7 @@ func (db *Database) planChange(ctx context.Context, whole string, p *changePlan,
 // change runs an UPDATE or DELETE.
 func (s *Session) change(ctx context.Context, p *changePlan, args []row.Value) (*Result, error) {
 	return s.exclusively(ctx, p.to, func() (*Result, error) {
-		res, err := s.db.runSelect(ctx, p.query, args)
+		res, err := s.db.runSelect(ctx, p.query, args, s.pending)
 		if err != nil {
 			return nil, err
 		}
@@ -161,7 +161,7 @@ func (s *Session) change(ctx context.Context, p *changePlan, args []row.Value) (
 			}
 		}
 		if p.moved && len(r.Key) > 0 {
-			if err := s.db.checkMoved(r, b.Project(rangeOf(0, width)), rows); err != nil {
+			if err := s.db.checkMoved(r, b.Project(rangeOf(0, width)), rows, s.pendingRows(p.to)); err != nil {
 				return nil, err
 			}
 		}
@@ -173,25 +173,23 @@ func (s *Session) change(ctx context.Context, p *changePlan, args []row.Value) (
 }
 
 // checkMoved refuses an UPDATE of the primary key that would run into another row.
-func (db *Database) checkMoved(r *catalog.Relation, old, now *row.Batch) error {
-	key := func(b *row.Batch, i int) string {
-		var k []byte
-		for _, c := range r.Key {
-			k = row.AppendKey(k, &b.Cols[c], i)
-		}
-		return string(k)
-	}
+func (db *Database) checkMoved(r *catalog.Relation, old, now, pending *row.Batch) error {
+	written := writtenKeys(r, pending)
 	leaving, arriving := map[string]bool{}, map[string]bool{}
 	for i := range old.Len {
-		leaving[key(old, i)] = true
+		leaving[keyOfRow(r, old, i)] = true
 	}
 	there, err := db.existing(r, now.Project(r.Key).Cols, 0)
 	if err != nil {
 		return err
 	}
 	for i := range now.Len {
-		k := key(now, i)
-		if arriving[k] || (there[i] && !leaving[k]) {
+		k := keyOfRow(r, now, i)
+		exists := there[i]
+		if now, is := written[k]; is {
+			exists = now
+		}
+		if arriving[k] || (exists && !leaving[k]) {
 			return duplicateKey(r, now, i)
 		}
 		arriving[k] = true

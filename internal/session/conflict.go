@@ -13,8 +13,9 @@ import (
 )
 
 // resolveConflicts checks rows that are inserted against those with the same primary key that are there, or appear before them.
-func (db *Database) resolveConflicts(ctx context.Context, st *sql.Insert, to *stored, b *row.Batch, pending *row.Batch) (*row.Batch, error) {
+func (db *Database) resolveConflicts(ctx context.Context, st *sql.Insert, to *stored, b *row.Batch, block []write) (*row.Batch, error) {
 	r := to.def
+	pending := pendingOf(block, r.ID)
 	all := b
 	if pending != nil {
 		all = row.Concat([]*row.Batch{{Cols: pending.Cols, Len: pending.Len}, b})
@@ -60,7 +61,7 @@ func (db *Database) resolveConflicts(ctx context.Context, st *sql.Insert, to *st
 	case st.OrIgnore || (c != nil && c.DoNothing):
 		return b.Gather(keep), nil
 	case c != nil:
-		return db.updateConflicts(ctx, st, to, b, keep, clash)
+		return db.updateConflicts(ctx, st, to, b, keep, clash, block)
 	}
 	return nil, duplicateKey(r, b, int(clash[0]))
 }
@@ -104,7 +105,7 @@ func (db *Database) existing(r *catalog.Relation, keys []row.Vec, from int) ([]b
 }
 
 // updateConflicts is ON CONFLICT DO UPDATE: rows of keys that are there become SET of old and excluded.
-func (db *Database) updateConflicts(ctx context.Context, st *sql.Insert, to *stored, b *row.Batch, keep, clash []int32) (*row.Batch, error) {
+func (db *Database) updateConflicts(ctx context.Context, st *sql.Insert, to *stored, b *row.Batch, keep, clash []int32, block []write) (*row.Batch, error) {
 	r, c := to.def, st.OnConflict
 	sets, err := assignments(r, c.Set)
 	if err != nil {
@@ -130,7 +131,7 @@ func (db *Database) updateConflicts(ctx context.Context, st *sql.Insert, to *sto
 	if err != nil {
 		return nil, fault.From(userError(err)).At(0)
 	}
-	res, err := db.runSelect(ctx, p, nil)
+	res, err := db.runSelect(ctx, p, nil, block)
 	if err != nil {
 		return nil, err
 	}

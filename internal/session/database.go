@@ -126,7 +126,24 @@ func (db *Database) openDuck(o DatabaseOptions) (err error) {
 type evaluatorFallback struct{ e *duck.Evaluator }
 
 func (f evaluatorFallback) Compile(sql string, args []row.Type, result row.Type) (scalar.FallbackFunc, error) {
-	return f.e.Compile(sql, args, result)
+	fn, err := f.e.Compile(sql, args, result)
+	if err != nil {
+		return nil, err
+	}
+	return classedFunc{fn}, nil
+}
+
+// classedFunc is an expression whose errors read as DuckDB writes them, as those of the native functions do.
+type classedFunc struct{ *duck.Func }
+
+// Eval computes the expression.
+func (f classedFunc) Eval(args []row.Vec, n int) (row.Vec, error) {
+	v, err := f.Func.Eval(args, n)
+	var e *duck.Error
+	if errors.As(err, &e) {
+		err = &duck.Error{Kind: e.Kind, Message: e.Classed(), Hint: e.Hint}
+	}
+	return v, err
 }
 
 // readHistory folds the catalog's changelog and returns the committed transactions.

@@ -10,6 +10,7 @@ import (
 	"github.com/tidemill/tidemill/internal/log"
 	"github.com/tidemill/tidemill/internal/sql"
 	"github.com/tidemill/tidemill/internal/token"
+	"github.com/tidemill/tidemill/internal/view"
 )
 
 var duckCodes = map[duck.Kind]fault.Code{
@@ -41,6 +42,8 @@ func userError(err error) error {
 		return fault.New(fault.DataCorrupted, "stored data is damaged").WithDetail("%s", err.Error()).Wrap(err)
 	case errors.Is(err, log.ErrClosed):
 		return fault.New(fault.AdminShutdown, "the node is stopping").Wrap(err)
+	case errors.Is(err, view.ErrInvalid):
+		return fault.New(fault.InvalidParameterValue, "%s", strings.TrimPrefix(err.Error(), view.ErrInvalid.Error()+": ")).Wrap(err)
 	case errors.Is(err, token.ErrMalformed):
 		return fault.New(fault.InvalidParameterValue, "malformed token").WithHint("pass on a token exactly as it was returned")
 	}

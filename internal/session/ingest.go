@@ -421,7 +421,7 @@ func (s *Session) copy(ctx context.Context, whole string, st *sql.Copy) (*Result
 		var p *selectPlan
 		if err = s.awaitReads(ctx); err == nil {
 			if p, err = s.db.planSelect(ctx, whole, s.copyQuery(st), nil); err == nil {
-				r, err = s.db.runSelect(ctx, p, nil)
+				r, err = s.db.runSelect(ctx, p, nil, s.pending)
 			}
 		}
 	}
@@ -484,7 +484,7 @@ func (s *Session) copyRows(ctx context.Context, to *stored, columns []int, b *ro
 		return s.write(ctx, []write{{to, rows}}, "")
 	}
 	return s.exclusively(ctx, to, func() (*Result, error) {
-		checked, err := s.db.resolveConflicts(ctx, &sql.Insert{}, to, rows, s.pendingRows(to))
+		checked, err := s.db.resolveConflicts(ctx, &sql.Insert{}, to, rows, s.pending)
 		if err != nil {
 			return nil, err
 		}

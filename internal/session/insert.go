@@ -135,7 +135,7 @@ func (db *Database) planValues(ctx context.Context, whole string, s *sql.Insert,
 			return fault.New(fault.SyntaxError, "row %d has %d values for %d columns", i+1, len(vals), len(p.columns)).At(sql.PositionAt(whole, vals[0].Pos))
 		}
 		for j, v := range vals {
-			p.literal = p.literal && (v.IsDefault() || isLiteral(v.SQL))
+			p.literal = p.literal && (v.IsDefault() || readsAs(v.SQL, p.to.def.Columns[p.columns[j]].Type))
 			p.noteParam(v.SQL, p.to.def.Columns[p.columns[j]].Type)
 		}
 	}
@@ -214,9 +214,26 @@ func (p *insertPlan) checkParams(whole string) error {
 	return nil
 }
 
-func isLiteral(text string) bool {
+// readsAs reports whether a literal's text read as the type is what DuckDB makes of it, which types the literal first and then
+// casts it. What is not is left to DuckDB.
+func readsAs(text string, t row.Type) bool {
 	l, ok := sql.ParseLiteral(text)
-	return ok && l.Type == ""
+	if !ok || l.Type != "" {
+		return false
+	}
+	switch l.Kind {
+	case sql.NullValue, sql.ParamValue, sql.StringValue:
+		return true
+	case sql.BoolValue:
+		return t.Kind == row.Bool
+	case sql.NumberValue:
+		if strings.ContainsAny(l.Value, "eExX_") {
+			return t.Kind == row.Float64 && !strings.HasPrefix(l.Value, "-")
+		}
+		zero := strings.Trim(l.Value, "-0.") == ""
+		return t.IsInteger() || t.Kind == row.Decimal || (t.Kind == row.Float64 && !(zero && strings.HasPrefix(l.Value, "-")))
+	}
+	return false
 }
 
 func defaultText(r *catalog.Relation, c int) string {
@@ -254,9 +271,9 @@ func (db *Database) planInsertSelect(ctx context.Context, whole string, s *sql.I
 }
 
 // rows computes the full rows that an INSERT adds.
-func (db *Database) insertRows(ctx context.Context, whole string, s *sql.Insert, p *insertPlan, args []row.Value) (*row.Batch, error) {
+func (db *Database) insertRows(ctx context.Context, whole string, s *sql.Insert, p *insertPlan, args []row.Value, block []write) (*row.Batch, error) {
 	if !p.literal {
-		r, err := db.runSelect(ctx, p.query, args)
+		r, err := db.runSelect(ctx, p.query, args, block)
 		if err != nil {
 			return nil, err
 		}
@@ -329,7 +346,7 @@ func (db *Database) defaultValue(ctx context.Context, r *catalog.Relation, c int
 	if err != nil {
 		return row.Value{}, err
 	}
-	res, err := db.runSelect(ctx, p, nil)
+	res, err := db.runSelect(ctx, p, nil, nil)
 	if err != nil {
 		return row.Value{}, err
 	}
@@ -371,18 +388,18 @@ func (s *Session) insert(ctx context.Context, whole string, st *sql.Insert, p *i
 		if err := s.awaitOwn(ctx); err != nil {
 			return nil, err
 		}
-		b, err := db.insertRows(ctx, whole, st, p, args)
+		b, err := db.insertRows(ctx, whole, st, p, args, s.pending)
 		if err != nil {
 			return nil, err
 		}
 		return s.write(ctx, []write{{p.to, b}}, fmt.Sprintf("INSERT 0 %d", b.Len))
 	}
 	return s.exclusively(ctx, p.to, func() (*Result, error) {
-		b, err := db.insertRows(ctx, whole, st, p, args)
+		b, err := db.insertRows(ctx, whole, st, p, args, s.pending)
 		if err != nil {
 			return nil, err
 		}
-		if b, err = db.resolveConflicts(ctx, st, p.to, b, s.pendingRows(p.to)); err != nil {
+		if b, err = db.resolveConflicts(ctx, st, p.to, b, s.pending); err != nil {
 			return nil, err
 		}
 		return s.write(ctx, []write{{p.to, b}}, fmt.Sprintf("INSERT 0 %d", b.Len))

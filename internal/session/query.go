@@ -172,8 +172,8 @@ func (db *Database) allIDs() []uint64 {
 	return ids
 }
 
-// runSelect answers a SELECT at the last tick.
-func (db *Database) runSelect(ctx context.Context, p *selectPlan, args []row.Value) (*Result, error) {
+// runSelect answers a SELECT at the last tick, as changed by the writes of an open transaction block.
+func (db *Database) runSelect(ctx context.Context, p *selectPlan, args []row.Value, pending []write) (*Result, error) {
 	if p.foreign {
 		rows, err := db.foreign.Query(ctx, p.text, args)
 		if err != nil {
@@ -182,7 +182,7 @@ func (db *Database) runSelect(ctx context.Context, p *selectPlan, args []row.Val
 		return &Result{Columns: p.columns, tag: "SELECT", next: rows.Next, close: rows.Close}, nil
 	}
 	snap := db.engine.Snapshot(p.relations...)
-	if p.fast != nil {
+	if p.fast != nil && pendingOf(pending, p.fast.relation) == nil {
 		b, ok, err := p.fast.run(db, snap, args)
 		if err != nil {
 			snap.Close()
@@ -196,7 +196,7 @@ func (db *Database) runSelect(ctx context.Context, p *selectPlan, args []row.Val
 			return r, nil
 		}
 	}
-	rows, err := db.reader.Query(ctx, p.text, args, &sources{ctx: ctx, db: db, snap: snap})
+	rows, err := db.reader.Query(ctx, p.text, args, &sources{ctx: ctx, db: db, snap: snap, pending: pending})
 	if err != nil {
 		snap.Close()
 		return nil, userError(err)
@@ -251,6 +251,8 @@ type sources struct {
 	ctx  context.Context
 	db   *Database
 	snap *engine.Snapshot
+	// pending are the writes of the transaction block that asks.
+	pending []write
 }
 
 // Scan implements duck.Sources.
@@ -262,7 +264,15 @@ func (s *sources) Scan(relation string, columns []int) (duck.Iterator, error) {
 	if r == nil {
 		return nil, fmt.Errorf("relation %s is gone", relation)
 	}
-	return s.snap.Scan(s.ctx, r.ID, columns)
+	ops := pendingOf(s.pending, r.ID)
+	if ops == nil {
+		return s.snap.Scan(s.ctx, r.ID, columns)
+	}
+	base, err := s.snap.Scan(s.ctx, r.ID, nil)
+	if err != nil {
+		return nil, err
+	}
+	return newOverlay(base, r, ops, columns), nil
 }
 
 // Rows implements duck.Sizer.

@@ -239,7 +239,7 @@ func (s *Session) execute(ctx context.Context, p *Prepared, args []row.Value) (*
 		if err := s.awaitReads(ctx); err != nil {
 			return nil, err
 		}
-		return s.db.runSelect(ctx, b.sel, args)
+		return s.db.runSelect(ctx, b.sel, args, s.pending)
 	case *sql.Insert:
 		return s.insert(ctx, b.text, st, b.insert, args)
 	case *sql.Update, *sql.Delete:
@@ -354,17 +354,7 @@ func (s *Session) wrote(ps []token.Position) { s.own.note(ps) }
 
 // pendingRows are the operations on a table that the open transaction has collected, or nil.
 func (s *Session) pendingRows(to *stored) *row.Batch {
-	var parts []*row.Batch
-	for _, w := range s.pending {
-		if w.to == to {
-			b := w.rows
-			if b.Weights == nil {
-				b = weighted(b, 1)
-			}
-			parts = append(parts, b)
-		}
-	}
-	return row.Concat(parts)
+	return pendingOf(s.pending, to.def.ID)
 }
 
 // readAt remembers which state of a table a statement of the block has read.
