@@ -19,12 +19,15 @@
 // evaluator must not wait behind either. All are in memory, cannot reach files or the
 // network (ReadFile, and an Oracle that asks for it, excepted), and work in UTC.
 //
+// An internal error of DuckDB makes its instance unusable for good. Planner, Reader and Evaluator then open another, make its definitions
+// again and repeat the statement that found out; queries that were running in the old one fail.
+//
 // # Goroutines and threads
 //
 // A connection is used by one goroutine at a time; the pools see to that. Rows belong to one
 // goroutine. DuckDB calls back into Go on threads of its own to fetch rows: these
 // callbacks are in callbacks.go, recover every panic into a query error, and take from an Iterator under a
-// lock. Planning cannot be interrupted, so Planner plans in a goroutine that may outlive the call by the
+// lock. Planning cannot be interrupted, so Planner and Reader plan in a goroutine that may outlive the call by the
 // time the plan takes; their number is bounded.
 //
 // # Memory
@@ -37,6 +40,6 @@
 //
 //   - The C API throws C++ exceptions through Go when it is called on an object in the wrong state, which
 //     ends the process: every call is behind a check of the state of its object.
-//   - SQL from outside passes checkLimits before DuckDB sees it, and only a single statement of an
+//   - SQL from outside passes checkLimits before DuckDB sees it, which also refuses what DuckDB does not survive (hazards.go), and only a single statement of an
 //     allowed kind is prepared or run.
 package duck

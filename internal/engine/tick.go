@@ -167,7 +167,7 @@ func (e *Engine) stopView(v *viewState, err error) {
 	v.stopped = err
 	e.logger.Error("a view stopped", "view", v.rel.Name, "error", err)
 	e.stop(v.rel.ID, fmt.Errorf("view %s stopped: %w", v.rel.Name, err))
-	e.stopReaders(v.rel)
+	e.stopReaders(v.rel, err)
 }
 
 // stopInput stops a stream or table, and what reads it.
@@ -177,15 +177,15 @@ func (e *Engine) stopInput(in *input, err error) {
 	}
 	in.stopped = true
 	e.stop(in.rel.ID, err)
-	e.stopReaders(in.rel)
+	e.stopReaders(in.rel, err)
 }
 
 // stopReaders stops the views that read a relation that stopped.
-func (e *Engine) stopReaders(rel *catalog.Relation) {
+func (e *Engine) stopReaders(rel *catalog.Relation, cause error) {
 	for _, d := range e.views {
 		for _, id := range d.reads {
 			if id == rel.ID && d.stopped == nil {
-				e.stopView(d, fmt.Errorf("it reads %s, which stopped", rel.Name))
+				e.stopView(d, fmt.Errorf("it reads %s, which stopped: %w", rel.Name, cause))
 			}
 		}
 	}

@@ -74,7 +74,7 @@ func TestLogic(t *testing.T) {
 		"CASE WHEN i4a > 0 THEN upper(sa) WHEN i4a < 0 THEN lower(sb) ELSE sc END", "CASE WHEN ba THEN CASE WHEN bb THEN upper(sa) ELSE lower(sb) END ELSE sa || sb END",
 		"coalesce(nullif(upper(sa), 'ABC'), lower(sb), sc)", "CASE i4a WHEN 1 THEN 'one' WHEN 2 THEN 'two' ELSE 'many' END", "if(ba, i4a, i4b)",
 		"CASE WHEN i4a <> 0 THEN i8a // i4a ELSE i8a + 1 END", "coalesce(i4a + 1, i4b - 1)", "CASE WHEN sa LIKE '%a%' THEN length(sa) ELSE NULL END",
-		"TRY(i4a + i4b)", "TRY(sa::int)", "coalesce(TRY(i8a * i8b), 0)", "TRY_CAST(sa AS DOUBLE)", "ba = bb", "ba IS TRUE", "ba IS NOT FALSE",
+		"TRY(i4a + i4b)", "TRY(sa::int)", "TRY_CAST(sa AS DOUBLE)", "ba = bb", "ba IS TRUE", "ba IS NOT FALSE",
 	} {
 		r.same(e, options{lenient: true})
 	}
@@ -210,13 +210,11 @@ func TestTimes(t *testing.T) {
 	r.each(stamps, options{}, "year($a)", "month($a)", "day($a)", "dayofweek($a)", "isodow($a)", "dayofyear($a)", "week($a)", "quarter($a)", "epoch($a)", "epoch_ms($a)", "epoch_us($a)", "epoch_ns($a)",
 		"dayname($a)", "monthname($a)", "last_day($a)", "extract(year FROM $a)", "isfinite($a)", "isinf($a)")
 	r.each([]string{"ts", "tz", "tm"}, options{}, "hour($a)", "minute($a)", "second($a)", "millisecond($a)", "microsecond($a)")
-	for _, part := range []string{"microseconds", "milliseconds", "second", "minute", "hour", "day", "week", "month", "quarter", "year", "isoyear", "decade", "century", "millennium"} {
+	for _, part := range []string{"microseconds", "milliseconds", "second", "minute", "hour", "day", "week", "month", "quarter", "year", "decade", "century", "millennium"} {
 		r.each(stamps, options{}, "date_trunc('"+part+"', $a)")
 		r.each([]string{"dt", "ts"}, options{}, "date_diff('"+part+"', $a, $b)")
-		if part != "isoyear" { // over these values DuckDB breaks on it, and with it its database
-			r.same("date_diff('"+part+"', tza, tzb)", options{})
-			r.each([]string{"dt", "ts"}, options{}, "date_sub('"+part+"', $a, $b)")
-		}
+		r.same("date_diff('"+part+"', tza, tzb)", options{})
+		r.each([]string{"dt", "ts"}, options{}, "date_sub('"+part+"', $a, $b)")
 		if part != "week" {
 			r.same("date_trunc('"+part+"', iva)", options{})
 		}
