@@ -98,8 +98,8 @@ type limiter struct {
 
 // meaning is what a statement or a relation is made of, with views written out.
 type meaning struct {
-	weight  int // number of relations
-	hazards hazards
+	weight int  // number of relations
+	lazy   bool // see hazards
 }
 
 // checkLimits refuses a statement that could make DuckDB's planning explode, naming the bound, or end the process. It returns
@@ -133,7 +133,7 @@ func checkLimits(sql string, of func(name string) meaning) (meaning, error) {
 	if err := l.hazards.check(); err != nil {
 		return meaning{}, err
 	}
-	return meaning{weight: max(top.weight, 1), hazards: l.hazards}, nil
+	return meaning{weight: max(top.weight, 1), lazy: l.hazards.lazy()}, nil
 }
 
 func limitError(message string, position int) *Error {
@@ -148,7 +148,7 @@ func (l *limiter) token(t, next token) error {
 	g := &l.groups[len(l.groups)-1]
 	first := g.tokens == 0
 	g.tokens++
-	if err := l.hazard(g, t, next, first); err != nil {
+	if err := l.hazard(g, t, next); err != nil {
 		return err
 	}
 	switch t.kind {
@@ -301,7 +301,7 @@ func (l *limiter) addRelation(g *group, name string, pos int) error {
 	} else if l.meaning != nil {
 		m := l.meaning(name)
 		weight = max(m.weight, 1)
-		l.hazards.add(m.hazards)
+		l.hazards.viewsLazy = l.hazards.viewsLazy || m.lazy
 	}
 	g.block++
 	return l.addWeight(g, weight, pos)

@@ -506,6 +506,9 @@ func plan(c *plannerConn, sql string) (Planned, error) {
 	if out.Plan, err = unwrapPlan([]byte(text), sql); err != nil {
 		return Planned{}, err
 	}
+	if err := refuseIsoYears(out.Plan, sql); err != nil {
+		return Planned{}, err
+	}
 	return out, nil
 }
 

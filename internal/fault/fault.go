@@ -48,6 +48,7 @@ const (
 	NoActiveTransaction   Code = "25P01"
 	FailedTransaction     Code = "25P02"
 	ReadOnly              Code = "25006"
+	SerializationFailure  Code = "40001"
 	InvalidCursorName     Code = "34000"
 	InvalidStatementName  Code = "26000"
 	DuplicateCursor       Code = "42P03"
@@ -148,7 +149,7 @@ func HTTPStatus(code Code) int {
 	switch code {
 	case UndefinedTable, UndefinedObject, InvalidDatabase:
 		return http.StatusNotFound
-	case DuplicateObject, UniqueViolation, DependentObjects, ActiveTransaction:
+	case DuplicateObject, UniqueViolation, DependentObjects, ActiveTransaction, SerializationFailure:
 		return http.StatusConflict
 	case InvalidAuthorization:
 		return http.StatusUnauthorized

@@ -416,7 +416,7 @@ func (s *Session) commit(ctx context.Context, ws []write, reads []readMark) (*Re
 	}()
 	for _, m := range reads {
 		if m.table.lastWrite() != m.last {
-			return nil, fault.New("40001", "could not serialize: table %q was changed by somebody else since the transaction read it", m.table.def.Name).
+			return nil, fault.New(fault.SerializationFailure, "could not serialize: table %q was changed by somebody else since the transaction read it", m.table.def.Name).
 				WithHint("run the transaction again")
 		}
 	}
