@@ -288,6 +288,7 @@ func (w *world) equal(what string, got, want map[string]int64) {
 }
 
 func (w *world) seen() []Tick {
+	w.must(w.e.call(w.ctx, func() {})) // a tick is told of after it was published: let the loop finish it
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.ticks)

@@ -195,9 +195,13 @@ func (t *topic) judge(e *embedded, m *nats.Msg, number uint64) (verdict, error) 
 // leader of the stream rather than any of its copies.
 func (t *topic) holds(f frame.Frame) (bool, error) {
 	for {
+		e := t.log.server()
 		held, err := t.ask(f)
 		if err == nil || errors.Is(err, log.ErrCorrupt) {
 			return held, err
+		}
+		if errors.Is(err, nats.ErrConnectionClosed) {
+			t.log.repair(e, err) // this server will never answer again
 		}
 		t.log.logger.Warn("asking whether a frame is stored", "topic", t.name, "frame", f.Number, "error", err)
 		select {
