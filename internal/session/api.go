@@ -227,3 +227,5 @@ type door interface {
 	// Close ends the session: an open transaction is rolled back.
 	Close()
 }
+
+var _ door = (*Session)(nil)
