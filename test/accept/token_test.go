@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,28 +23,28 @@ func TestTokenMakesReadsSeeWrites(t *testing.T) {
 	p := start(t, "--data", t.TempDir())
 	p.must(`CREATE STREAM ev (id INTEGER, v DOUBLE)`)
 	p.must(`CREATE MATERIALIZED VIEW last AS SELECT id, max(v) AS v, count(*) AS n FROM ev GROUP BY id`)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute+time.Duration(*tokenRounds)*50*time.Millisecond)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, "postgres://tester@"+p.pg+"/main?sslmode=disable")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close(ctx)
+	// Every round others send a batch beside it: ingest never stops, and what a round reads does not grow without bound.
 	var noise sync.WaitGroup
-	var done atomic.Bool
 	defer noise.Wait()
-	defer done.Store(true)
+	rounds := make(chan int, 4)
+	defer close(rounds)
 	noise.Go(func() {
-		for i := 0; !done.Load(); i++ {
+		for i := range rounds {
 			body := strings.Repeat(fmt.Sprintf("{\"id\":%d,\"v\":1}\n", -1-i%50), 100)
-			res, err := http.Post("http://"+p.http+"/v1/streams/ev", "application/x-ndjson", strings.NewReader(body))
-			if err != nil {
-				return
+			if res, err := http.Post("http://"+p.http+"/v1/streams/ev", "application/x-ndjson", strings.NewReader(body)); err == nil {
+				res.Body.Close()
 			}
-			res.Body.Close()
 		}
 	})
 	for i := range *tokenRounds {
+		rounds <- i
 		token := p.write(ctx, conn, i)
 		if got := p.readAfter(ctx, conn, i, token); got != 1 {
 			t.Fatalf("round %d: the read shows %d rows, want the one that was written", i, got)
