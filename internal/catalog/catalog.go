@@ -38,6 +38,8 @@ const SystemSchema = "tidemill"
 type Watermark struct {
 	Column string
 	Expr   string
+	// Per names the columns each of whose values has a watermark of its own.
+	Per []string `json:",omitempty"`
 }
 
 // Relation is the definition of a stream, table or view.

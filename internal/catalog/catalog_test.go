@@ -17,7 +17,7 @@ func relation(id uint64, name string, reads ...uint64) *Relation {
 	cols := row.Schema{{Name: "k", Type: row.T(row.String)}, {Name: "d", Type: row.DecimalType(10, 2)}}
 	return &Relation{ID: id, Kind: MaterializedView, Name: name, Columns: cols, Versions: []row.Schema{cols[:1], cols}, Defaults: []string{"", "1"}, Key: []int{0},
 		Query: "SELECT 1", Create: "CREATE …", Options: map[string]string{"key": "k"}, AppendOnly: true, Partitions: 3, PartitionKey: []int{1},
-		Watermark: &Watermark{"at", "at - 1"}, DependsOn: reads, Comment: "c", ColumnComments: map[string]string{"k": "the key"}, CreatedAt: time.Unix(5, 6).UTC()}
+		Watermark: &Watermark{"at", "at - 1", []string{"k"}}, DependsOn: reads, Comment: "c", ColumnComments: map[string]string{"k": "the key"}, CreatedAt: time.Unix(5, 6).UTC()}
 }
 
 func TestChangeRoundTrip(t *testing.T) {

@@ -3,6 +3,7 @@ package dataflow
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tidemill/tidemill/internal/dataflow/scalar"
 	"github.com/tidemill/tidemill/internal/fault"
@@ -20,19 +21,28 @@ type Options struct {
 	AppendOnly func(relation string) bool
 	// Schema returns the columns of a relation's changes.
 	Schema func(relation string) row.Schema
+	// EventTime returns what bounds a relation's column from below, over column 0, the watermark; nil for nothing. It may be nil itself.
+	EventTime func(relation, column string) []*plan.Expr
+	// Final tells each row once, when the watermark says that it is final.
+	Final bool
+	// Resolution is how often filters that compare with the time look at it; 0 is a second.
+	Resolution time.Duration
 }
 
 // Build compiles an optimized plan. What cannot be maintained is refused with a *fault.Error that says what and what to write
 // instead. The caller closes the graph.
 func Build(root plan.Node, o Options) (*Graph, error) {
 	b := &builder{Options: o, memo: map[plan.Node]lowered{}, sources: map[string]lowered{}}
-	b.g = &Graph{workers: o.Workers, sources: map[string][]int{}}
-	out, err := b.lower(root)
+	b.g = &Graph{workers: o.Workers, sources: map[string][]int{}, times: &Times{Before: NoWatermark, After: NoWatermark}}
+	out, err := b.lowerRoot(root)
 	if err != nil {
 		b.g.Close()
 		return nil, err
 	}
 	b.g.output, b.g.types, b.g.appendOnly = out.node, out.types, out.appendOnly
+	if b.g.resolution = o.Resolution; b.g.resolution <= 0 {
+		b.g.resolution = time.Second
+	}
 	b.g.flows = make([][]*row.Batch, len(b.g.nodes))
 	return b.g, nil
 }
@@ -42,6 +52,9 @@ type builder struct {
 	g       *Graph
 	memo    map[plan.Node]lowered
 	sources map[string]lowered
+	// events are the columns that the watermark bounds, closings the operators that free state by it.
+	events   *plan.EventTimes
+	closings []closing
 }
 
 // lowered is a node of the graph with what is known of its output.
@@ -72,6 +85,9 @@ func (b *builder) lower(n plan.Node) (lowered, error) {
 func (b *builder) lowerChain(n plan.Node, c chain) (lowered, error) {
 	switch n := n.(type) {
 	case *plan.Filter:
+		if timeless, temporal := n.SplitTemporal(); len(temporal) > 0 {
+			return b.lowerTemporal(n, timeless, temporal, c)
+		}
 		return b.lowerChain(n.Input, chain{preds: append(n.Predicates[:len(n.Predicates):len(n.Predicates)], c.preds...), exprs: c.exprs})
 	case *plan.Sort:
 		return b.lowerChain(n.Input, c)

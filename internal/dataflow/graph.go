@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tidemill/tidemill/internal/row"
 )
@@ -68,6 +69,8 @@ type node struct {
 	shards []operator
 	// initial says that the operator has output before any input (an aggregate without groups, constants).
 	initial bool
+	// timed says that the operator has something to do when the times move, also without input.
+	timed bool
 }
 
 // Graph maintains one query. It is for one goroutine.
@@ -81,7 +84,13 @@ type Graph struct {
 	appendOnly bool
 	flows      [][]*row.Batch // per node and shard, of the tick in progress
 	rejects    []Reject
+	late       []Late
+	lateCount  int64
 	closers    []func()
+	times      *Times // operators look at it
+	moved      bool   // since the last step
+	temporal   bool
+	resolution time.Duration
 }
 
 // Types are the types of the result's columns.
@@ -136,7 +145,7 @@ func (g *Graph) Step(changes map[string]*row.Batch, run Runner) ([]*row.Batch, e
 			}
 		}
 	}
-	g.started = true
+	g.started, g.moved = true, false
 	var out []*row.Batch
 	for _, b := range g.flows[g.output] {
 		if b != nil && b.Len > 0 {
@@ -178,7 +187,8 @@ func hiAligned(hi, n int) int {
 
 func (g *Graph) stepNode(i int, run Runner) error {
 	n := &g.nodes[i]
-	idle := !n.initial || g.started
+	awake := n.initial && !g.started || n.timed && g.moved
+	idle := !awake
 	for _, in := range n.inputs {
 		if g.flows[in] != nil {
 			idle = false
@@ -194,7 +204,7 @@ func (g *Graph) stepNode(i int, run Runner) error {
 	out := make([]*row.Batch, g.workers)
 	errs := make([]error, g.workers)
 	run(g.workers, func(w int) {
-		live := n.initial && !g.started
+		live := awake
 		for p := range ports[w] {
 			ports[w][p].assemble()
 			live = live || ports[w][p].rows() > 0
@@ -215,6 +225,10 @@ func (g *Graph) stepNode(i int, run Runner) error {
 		some = some || (out[w] != nil && out[w].Len > 0)
 		if r, ok := n.shards[w].(rejecter); ok {
 			g.rejects = append(g.rejects, r.takeRejects()...)
+		}
+		if l, ok := n.shards[w].(later); ok {
+			late, count := l.takeLate()
+			g.late, g.lateCount = append(g.late, late...), g.lateCount+count
 		}
 	}
 	if some {

@@ -29,6 +29,10 @@ func (b *builder) lowerGet(n *plan.Get, c chain) (lowered, error) {
 		}
 	}
 	c.preds = append(n.Filters[:len(n.Filters):len(n.Filters)], c.preds...)
+	src, err := b.addLate(n, src)
+	if err != nil {
+		return lowered{}, err
+	}
 	return b.addMap(src, c.through(cols))
 }
 
@@ -98,9 +102,14 @@ func (b *builder) lowerDistinct(n *plan.Distinct) (lowered, error) {
 	for i := range all {
 		all[i] = i
 	}
-	nd := node{title: "distinct" + kept(in.appendOnly), inputs: []int{in.node}, routes: []*router{byColumns(all)}}
+	at, bounds := b.closingColumn(n.Input)
+	nd := node{title: "distinct" + kept(in.appendOnly), inputs: []int{in.node}, routes: []*router{byColumns(all)}, timed: bounds != nil}
 	for range b.Workers {
-		nd.shards = append(nd.shards, newDistinct(in.types, in.appendOnly))
+		op := newDistinct(in.types, in.appendOnly)
+		if op.closer, err = b.newCloser(at, closing{bounds}); err != nil {
+			return lowered{}, err
+		}
+		nd.shards = append(nd.shards, op)
 	}
 	return lowered{node: b.add(nd), types: in.types, appendOnly: in.appendOnly}, nil
 }
@@ -178,8 +187,16 @@ func (b *builder) lowerAggregate(n *plan.Aggregate) (lowered, error) {
 		keys[i] = i
 	}
 	nd := node{title: aggregateTitle(n, calls) + kept(in.appendOnly), inputs: []int{in.node}, routes: []*router{byColumns(keys)}, initial: len(n.Groups) == 0}
+	group, bounds := b.closingGroup(n)
+	if bounds != nil {
+		nd.title += fmt.Sprintf(", closed by #%d", group)
+		nd.timed = true
+	}
 	for w := range b.Workers {
 		op := &aggregateOp{title: nd.title, groups: state.NewSet(typesOf(n.Groups)), single: len(n.Groups) == 0, owner: w == 0, retract: !in.appendOnly}
+		if op.closer, err = b.newCloser(group, closing{bounds}); err != nil {
+			return lowered{}, err
+		}
 		for i := range calls {
 			c := calls[i]
 			if c.state, err = newAccumulator(&n.Calls[i], in.appendOnly); err != nil {

@@ -24,6 +24,7 @@ type aggregateOp struct {
 	ids     []uint32
 	rejects []Reject
 	retract bool // the input may retract
+	closer  *groupCloser
 }
 
 // aggregateCall is one aggregate function with where it finds its arguments.
@@ -53,6 +54,7 @@ func (o *aggregateOp) step(in []port) (*row.Batch, error) {
 	o.begun = true
 	p := &in[0]
 	if p.rows() == 0 && !first {
+		o.closeGroups()
 		return nil, nil
 	}
 	if first {
@@ -76,7 +78,9 @@ func (o *aggregateOp) step(in []port) (*row.Batch, error) {
 	}
 	old, before := o.present(touched)
 	o.update(p)
-	return o.difference(p, old, touched, before), nil
+	out := o.difference(p, old, touched, before)
+	o.closeGroups()
+	return out, nil
 }
 
 // resolve sets o.ids to the group of each row.
@@ -86,8 +90,11 @@ func (o *aggregateOp) resolve(p *port) {
 		clear(o.ids)
 		return
 	}
-	o.groups.FindOrAdd(p.keys, p.hash, o.ids, nil)
+	added := o.groups.FindOrAdd(p.keys, p.hash, o.ids, nil)
 	o.grow()
+	if o.closer != nil {
+		o.closer.add(&p.keys[o.closer.column], added, o.ids)
+	}
 }
 
 func (o *aggregateOp) grow() {
@@ -270,7 +277,11 @@ func (o *aggregateOp) sweep(p *port, touched []uint32) {
 			for i := range o.calls {
 				o.calls[i].state.reset(id)
 			}
-			o.groups.Remove(id, p.hash[o.touch.seen[k].at])
+			at := int(o.touch.seen[k].at)
+			if o.closer != nil {
+				o.closer.remove(&p.keys[o.closer.column], at, id)
+			}
+			o.groups.Remove(id, p.hash[at])
 		}
 	}
 }
@@ -310,7 +321,7 @@ func (o *aggregateOp) takeRejects() []Reject {
 }
 
 func (o *aggregateOp) bytes() int64 {
-	n := o.groups.Bytes() + o.rows.Bytes() + o.touch.bytes()
+	n := o.groups.Bytes() + o.rows.Bytes() + o.touch.bytes() + o.closer.bytes()
 	for i := range o.calls {
 		n += o.calls[i].state.bytes()
 	}

@@ -14,6 +14,7 @@ type distinctOp struct {
 	counts     state.Array[int64]
 	touch      toucher
 	scratch    []uint32
+	closer     *groupCloser
 }
 
 func newDistinct(types []row.Type, appendOnly bool) *distinctOp {
@@ -21,17 +22,27 @@ func newDistinct(types []row.Type, appendOnly bool) *distinctOp {
 }
 
 func (o *distinctOp) step(in []port) (*row.Batch, error) {
-	p := &in[0]
+	var out *row.Batch
+	if in[0].rows() > 0 {
+		if !o.set.Room(in[0].rows()) {
+			return nil, errFull
+		}
+		out = o.take(&in[0])
+	}
+	o.closeRows()
+	return out, nil
+}
+
+func (o *distinctOp) take(p *port) *row.Batch {
 	n := p.batch.Len
-	if !o.set.Room(n) {
-		return nil, errFull
-	}
 	o.scratch = sized(o.scratch, n)
-	if o.appendOnly {
-		added := o.set.FindOrAdd(p.keys, p.hash, o.scratch, nil)
-		return weightless(p.keys, added, n), nil
+	added := o.set.FindOrAdd(p.keys, p.hash, o.scratch, nil)
+	if o.closer != nil {
+		o.closer.add(&p.keys[o.closer.column], added, o.scratch)
 	}
-	o.set.FindOrAdd(p.keys, p.hash, o.scratch, nil)
+	if o.appendOnly {
+		return weightless(p.keys, added, n)
+	}
 	o.counts.Grow(o.set.Cap())
 	o.touch.begin(o.set.Cap())
 	for i, id := range o.scratch {
@@ -39,7 +50,7 @@ func (o *distinctOp) step(in []port) (*row.Batch, error) {
 		o.touch.see(id, int32(i), *c > 0)
 		*c += p.batch.Weight(i)
 	}
-	return o.changes(p), nil
+	return o.changes(p)
 }
 
 // changes returns the touched rows that came or went, as they are stored: of equal rows that are not identical ('1 month',
@@ -61,6 +72,9 @@ func (o *distinctOp) changes(p *port) *row.Batch {
 	}
 	for _, t := range o.touch.seen {
 		if *o.counts.At(t.id) == 0 {
+			if o.closer != nil {
+				o.closer.remove(&p.keys[o.closer.column], int(t.at), t.id)
+			}
 			o.set.Remove(t.id, p.hash[t.at])
 		}
 	}
@@ -71,7 +85,9 @@ func (o *distinctOp) changes(p *port) *row.Batch {
 var errFull error = fault.New(fault.LimitExceeded, "the state of a view is limited to 4 billion rows or groups per worker").
 	WithHint("divide the view by a filter, or run more workers")
 
-func (o *distinctOp) bytes() int64 { return o.set.Bytes() + o.counts.Bytes() + o.touch.bytes() }
+func (o *distinctOp) bytes() int64 {
+	return o.set.Bytes() + o.counts.Bytes() + o.touch.bytes() + o.closer.bytes()
+}
 
 func sign(inserted bool) int64 {
 	if inserted {

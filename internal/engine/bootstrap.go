@@ -18,9 +18,11 @@ const backlogBytes = 256 << 20
 
 // bootstrap is a view that is being built beside the running ones.
 type bootstrap struct {
-	view *viewState
-	tick uint64 // the tick whose content it starts from
-	from *Snapshot
+	view  *viewState
+	tick  uint64 // the tick whose content it starts from
+	from  *Snapshot
+	now   int64 // the wall-clock time of that tick, and what the clocks showed
+	marks marks
 
 	mu      sync.Mutex
 	backlog []Tick // of the ticks since
@@ -68,16 +70,42 @@ func (e *Engine) begin(b *bootstrap) {
 	}
 	b.from = e.Snapshot(ids...)
 	b.tick = b.from.Tick
+	b.now, b.marks = e.opts.Now().UnixMicro(), e.marks()
+	b.view.time.streams = e.clockedStreams(b.view)
+	b.view.time.resolution = b.view.graph.Resolution()
 	e.booting[b] = true
+}
+
+// clockedStreams lists the streams with a watermark that a view reads, itself or through other views.
+func (e *Engine) clockedStreams(v *viewState) []uint64 {
+	var ids []uint64
+	for _, id := range v.reads {
+		if e.clocks[id] != nil {
+			ids = append(ids, id)
+		}
+		for _, other := range e.views {
+			if other.rel.ID == id {
+				ids = append(ids, other.time.streams...)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // build feeds the view with its inputs' content, then with the ticks since, and joins.
 func (e *Engine) build(ctx context.Context, b *bootstrap) error {
 	defer b.from.Close()
+	b.view.time.at(b.view.graph, b.now, nil)
 	if err := b.apply(e, map[string]*row.Batch{}); err != nil {
 		return err
 	}
+	var timed []string
 	for name, id := range b.view.reads {
+		if _, clocked := b.marks[id]; clocked {
+			timed = append(timed, name)
+			continue
+		}
 		it, err := b.from.Scan(ctx, id, nil)
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", name, err)
@@ -88,7 +116,13 @@ func (e *Engine) build(ctx context.Context, b *bootstrap) error {
 			return err
 		}
 	}
+	if err := b.feedTimed(ctx, e, timed); err != nil {
+		return err
+	}
 	b.from.Close()
+	if err := b.applyTick(e, Tick{now: b.now, marks: b.marks}); err != nil {
+		return err
+	}
 	for {
 		ticks := b.takeBacklog()
 		if len(ticks) <= 2 {
@@ -140,7 +174,8 @@ func (b *bootstrap) applyTick(e *Engine, t Tick) error {
 			in[name] = d
 		}
 	}
-	if len(in) == 0 {
+	moved := b.view.timed() && b.view.time.at(b.view.graph, t.now, t.marks)
+	if len(in) == 0 && !moved {
 		return nil
 	}
 	return b.apply(e, in)
@@ -268,6 +303,7 @@ func (e *Engine) Drop(ctx context.Context, id uint64) error {
 			return v.rel.ID == id
 		})
 		e.published.Lock()
+		delete(e.clocks, id)
 		delete(e.published.stores, id)
 		delete(e.published.applied, id)
 		delete(e.published.stopped, id)

@@ -32,6 +32,13 @@ type Options struct {
 	OnTick func(Tick)
 	// OnReject is told of rows that a view had to leave out; it must not block.
 	OnReject func(view *catalog.Relation, rejects []dataflow.Reject)
+	// OnLate is told of rows that came too late for a view, of which a step describes a bounded number; it must not block.
+	OnLate func(view *catalog.Relation, late []dataflow.Late)
+	// EventTime returns what is known of a stream's event time, nil for nothing; it may be nil itself.
+	EventTime func(stream *catalog.Relation) *EventTime
+	// Now and After are the clock; nil is the system's.
+	Now   func() time.Time
+	After func(time.Duration) <-chan time.Time
 	// QueueBytes bounds what is decoded and waits per input; 0 is 64 MiB.
 	QueueBytes int64
 	// TickRows bounds the rows a tick takes; 0 is 128k. A single group may exceed it.
@@ -42,6 +49,9 @@ type Options struct {
 type Tick struct {
 	Number  uint64
 	Changes map[uint64]*row.Batch
+	// now is the wall-clock time of the tick in microseconds, marks what the clocks showed after it.
+	now   int64
+	marks marks
 	// Stopped says which relations stopped at an error, nil for none; nothing follows for them.
 	Stopped map[uint64]error
 }
@@ -68,6 +78,11 @@ type Engine struct {
 	views   []*viewState // dependencies before dependents
 	booting map[*bootstrap]bool
 	halted  map[uint64]error // stopped since the last report
+	clocks  map[uint64]*clock
+	logTime int64 // when the latest record that was taken came into the log, microseconds
+	// replaying says that what is taken was in the log before the start: only the log's own time counts.
+	replaying bool
+	momentDue <-chan time.Time
 
 	queues struct {
 		sync.Mutex
@@ -99,7 +114,13 @@ func New(o Options) *Engine {
 	if o.TickRows == 0 {
 		o.TickRows = 128 << 10
 	}
-	e := &Engine{opts: o, logger: o.Logger, wake: make(chan struct{}, 1), calls: make(chan func()), tick: 1, booting: map[*bootstrap]bool{}}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.After == nil {
+		o.After = time.After
+	}
+	e := &Engine{clocks: map[uint64]*clock{}, replaying: true, opts: o, logger: o.Logger, wake: make(chan struct{}, 1), calls: make(chan func()), tick: 1, booting: map[*bootstrap]bool{}}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.queues.inputs = map[uint64]*input{}
 	e.queues.committed = map[record.TxID][]uint64{}
@@ -167,7 +188,13 @@ func (e *Engine) Start(ctx context.Context) error {
 			return ErrClosed
 		}
 	}
-	return e.drain(ctx, inputs)
+	if err := e.drain(ctx, inputs); err != nil {
+		return err
+	}
+	return e.call(ctx, func() {
+		e.replaying = false
+		e.runTick() // the time that has passed since the last record
+	})
 }
 
 // drain waits until the loop has taken everything that is queued for the inputs.

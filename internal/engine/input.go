@@ -20,6 +20,7 @@ type input struct {
 	store  *view.Store  // of a table
 	cancel context.CancelFunc
 	space  chan struct{} // cap 1: signalled when the loop took something
+	time   *EventTime    // of a stream with a watermark
 
 	// Guarded by Engine.queues.
 	queue       []group
@@ -38,18 +39,28 @@ type group struct {
 	bytes   int64
 	tx      record.TxID
 	final   bool // the transaction's last group in this topic
+	spans   []span
+	taken   int64 // when the log took it, microseconds
 }
 
 // AddInput adds a stream or table. Before Start nothing is read; afterwards the reader starts at once at the beginning of the topic. store is nil
 // for a stream.
 func (e *Engine) AddInput(rel *catalog.Relation, store *view.Store, started bool) error {
 	in := &input{rel: rel, store: store, space: make(chan struct{}, 1)}
+	if e.opts.EventTime != nil && rel.Kind == catalog.Stream {
+		in.time = e.opts.EventTime(rel)
+	}
 	for _, s := range rel.Versions {
 		c, err := row.NewCodec(s)
 		if err != nil {
 			return fmt.Errorf("preparing to read %s: %w", rel.Name, err)
 		}
 		in.codecs = append(in.codecs, c)
+	}
+	if in.time != nil {
+		if err := e.call(context.Background(), func() { e.clocks[rel.ID] = newClock(*in.time) }); err != nil {
+			return err
+		}
 	}
 	e.queues.Lock()
 	e.queues.inputs[rel.ID] = in
@@ -146,6 +157,10 @@ func (r *reader) take(rec log.Record) error {
 	r.open.rows += b.Len
 	r.open.bytes += int64(len(rec.Body))
 	r.open.tx, r.open.final = h.Tx, h.Final
+	r.open.taken = h.Ingested.UnixMicro()
+	if r.in.time != nil {
+		r.open.spans = append(r.open.spans, r.in.time.spanOf(b, rec.Partition, h.Ingested))
+	}
 	r.next = rec.Offset + 1
 	if !rec.Last {
 		return nil
@@ -252,7 +267,7 @@ func (e *Engine) takeQueued() (took []taken, more bool) {
 // takeFromLocked takes groups from one input up to the first that belongs to an open transaction.
 func (e *Engine) takeFromLocked(in *input, rows int) (t taken, more bool) {
 	t.in = in
-	n := 0
+	n, cut := 0, false
 	for n < len(in.queue) && rows > 0 {
 		g := &in.queue[n]
 		if g.tx != (record.TxID{}) {
@@ -261,20 +276,52 @@ func (e *Engine) takeFromLocked(in *input, rows int) (t taken, more bool) {
 				break
 			}
 			if verdict == txApplied {
+				e.clockTake(in, g)
 				t.groups = append(t.groups, *g)
 			}
 			t.end = g.end
 			n++
 			continue
 		}
+		if e.clockBehind(in, g) {
+			cut = true
+			break
+		}
+		e.clockTake(in, g)
 		t.groups = append(t.groups, *g)
 		t.end = g.end
 		rows -= g.rows
 		n++
 	}
-	more = n < len(in.queue) && rows <= 0
+	more = n < len(in.queue) && (rows <= 0 || cut)
 	in.dropLocked(n)
 	return t, more
+}
+
+// clockTake moves the clocks by a group that a tick takes.
+func (e *Engine) clockTake(in *input, g *group) {
+	e.logTime = max(e.logTime, g.taken)
+	c := e.clocks[in.rel.ID]
+	if c == nil {
+		return
+	}
+	if e.replaying {
+		c.expire(g.taken)
+	}
+	c.take(g.spans)
+}
+
+// clockBehind reports whether a group has to wait for the next tick: by what this one has taken already it has late rows, which it would not have at the
+// tick's beginning. So what is late does not depend on how groups fall into ticks.
+func (e *Engine) clockBehind(in *input, g *group) bool {
+	c := e.clocks[in.rel.ID]
+	if c == nil {
+		return false
+	}
+	if e.replaying {
+		c.expire(g.taken)
+	}
+	return c.behind(g.spans)
 }
 
 func (in *input) dropLocked(n int) {
@@ -348,6 +395,9 @@ func (e *Engine) takeTransactionLocked(took []taken) ([]taken, bool) {
 			}
 			in := e.queues.inputs[id]
 			groups := slices.DeleteFunc(slices.Clone(in.queue[:n]), func(g group) bool { return e.isAbortedLocked(g.tx) })
+			for i := range groups {
+				e.clockTake(in, &groups[i])
+			}
 			took = addGroups(took, in, groups)
 			in.dropLocked(n)
 		}

@@ -202,7 +202,9 @@ type ViewStatus struct {
 	Relation                     uint64
 	Rows, Bytes, StateBytes      int64
 	Ticks, CPUNanos, RejectCount int64
-	Stopped                      error
+	// LateCount is the number of rows that came too late, Watermark how far event time has come in microseconds, 0 if that is not known.
+	LateCount, Watermark int64
+	Stopped              error
 }
 
 // Status describes the running views.
@@ -212,7 +214,8 @@ func (e *Engine) Status(ctx context.Context) ([]ViewStatus, error) {
 		for _, v := range e.views {
 			st := v.store.Stats()
 			out = append(out, ViewStatus{Relation: v.rel.ID, Rows: st.Rows, Bytes: st.Bytes, StateBytes: v.bytes.Load(), Ticks: v.ticks.Load(),
-				CPUNanos: v.cpuNanos.Load(), RejectCount: v.rejected.Load(), Stopped: v.stopped})
+				CPUNanos: v.cpuNanos.Load(), RejectCount: v.rejected.Load(), LateCount: v.late.Load(),
+				Watermark: max(0, v.time.times.After), Stopped: v.stopped})
 		}
 	})
 	return out, err

@@ -22,8 +22,10 @@ type viewState struct {
 	// reads maps the relations' names in the graph to their IDs.
 	reads   map[string]uint64
 	stopped error
+	time    timing
+	moved   bool // the times of the tick differ from those of the view's last step
 
-	ticks, cpuNanos, bytes, rejected atomic.Int64
+	ticks, cpuNanos, bytes, rejected, late atomic.Int64
 }
 
 func (e *Engine) loop() {
@@ -36,6 +38,9 @@ func (e *Engine) loop() {
 		select {
 		case f := <-e.calls:
 			f()
+		case <-e.moment():
+			e.momentDue = nil
+			e.runTick()
 		case <-e.wake:
 			for more := true; more && e.ctx.Err() == nil; {
 				more = e.runTick()
@@ -56,14 +61,17 @@ func (e *Engine) runTick() (more bool) {
 	for b := range e.booting {
 		b.waitForRoom(e.ctx, e.calls)
 	}
+	e.beginClocks()
 	took, more := e.takeQueued()
-	if len(took) == 0 {
+	now, marks := e.opts.Now().UnixMicro(), e.marks()
+	moved := e.moveTimes(now, marks)
+	if len(took) == 0 && !moved {
 		e.progress.waiting.Store(0)
 		return more
 	}
 	e.progress.waiting.CompareAndSwap(0, time.Now().UnixNano())
 	e.tick++
-	t := Tick{Number: e.tick, Changes: map[uint64]*row.Batch{}}
+	t := Tick{Number: e.tick, Changes: map[uint64]*row.Batch{}, now: now, marks: marks}
 	applied := make(map[uint64]log.Offset, len(took))
 	for i := range took {
 		in := took[i].in
@@ -95,8 +103,7 @@ func (e *Engine) runTick() (more bool) {
 	if e.opts.OnTick != nil {
 		e.opts.OnTick(t)
 	}
-	now := time.Now().UnixNano()
-	e.progress.tickAt.Store(now)
+	e.progress.tickAt.Store(time.Now().UnixNano())
 	if !more {
 		e.progress.waiting.Store(0)
 	}
@@ -138,9 +145,10 @@ func (e *Engine) stepView(v *viewState, t Tick) {
 			in[name] = b
 		}
 	}
-	if len(in) == 0 {
+	if len(in) == 0 && !v.moved {
 		return
 	}
+	v.moved = false
 	delta, err := v.step(e.opts.Workers, in)
 	if err == nil && delta != nil && delta.Len > 0 {
 		if err = guard(func() error { return v.store.Apply(t.Number, delta) }); err == nil {
@@ -153,10 +161,36 @@ func (e *Engine) stepView(v *viewState, t Tick) {
 	}
 }
 
+// moveTimes tells the views what time it is; it reports whether that alone gives one of them something to do.
+func (e *Engine) moveTimes(now int64, m marks) bool {
+	some := false
+	for _, v := range e.views {
+		if v.stopped == nil && v.timed() {
+			v.moved = v.time.at(v.graph, now, m) || v.moved
+			some = some || v.moved
+		}
+	}
+	return some
+}
+
+// moment is the loop's timer; it is made anew when it has fired, and when views have come or gone.
+func (e *Engine) moment() <-chan time.Time {
+	if e.momentDue == nil && !e.replaying {
+		e.momentDue = e.nextMoment()
+	}
+	return e.momentDue
+}
+
 func (e *Engine) takeRejects(v *viewState) {
+	if late, n := v.graph.TakeLate(); n > 0 {
+		v.late.Add(n)
+		if e.opts.OnLate != nil && !e.replaying {
+			e.opts.OnLate(v.rel, late)
+		}
+	}
 	if r := v.graph.TakeRejects(); len(r) > 0 {
 		v.rejected.Add(int64(len(r)))
-		if e.opts.OnReject != nil {
+		if e.opts.OnReject != nil && !e.replaying {
 			e.opts.OnReject(v.rel, r)
 		}
 	}

@@ -21,7 +21,17 @@ func Check(n Node) error {
 }
 
 func checkNode(n Node, needs map[Node]columnSet) error {
-	for _, e := range Exprs(n) {
+	exprs := Exprs(n)
+	if f, ok := n.(*Filter); ok {
+		timeless, temporal := f.SplitTemporal()
+		exprs = timeless
+		for _, e := range temporal {
+			if _, err := TemporalsOf(e); err != nil {
+				return err
+			}
+		}
+	}
+	for _, e := range exprs {
 		if err := checkExpr(e); err != nil {
 			return err
 		}
@@ -91,7 +101,7 @@ func checkExpr(e *Expr) error {
 			err = refusal("a query with parameters", "Write the values into the view's definition, or filter in the query that reads it.")
 		case x.Volatile && isClock(x.Name):
 			err = fault.New(fault.FeatureNotSupported, "%s is volatile: a materialized view must give the same answer whenever its inputs are the same", clockName(x.Name)).
-				WithHint("Compare with the clock in the query that reads the view, or store the time in a column of the event.")
+				WithHint("The time can be compared with in WHERE and HAVING: at > now() - INTERVAL 1 HOUR. Elsewhere ask for it in the query that reads the view, or store it in a column of the event.")
 		case x.Volatile:
 			err = fault.New(fault.FeatureNotSupported, "%s() is volatile: a materialized view must give the same answer whenever its inputs are the same", x.Name).
 				WithHint("Compute the value when the event is ingested and store it in a column.")

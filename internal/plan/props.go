@@ -23,7 +23,11 @@ func AppendOnly(n Node, isAppendOnly func(relation string) bool) bool {
 			if !isAppendOnly(x.Relation) {
 				return false
 			}
-		case *Values, *Filter, *Project, *Union, *Distinct, *Sort:
+		case *Filter:
+			if slices.ContainsFunc(x.Predicates, AsksForTime) {
+				return false
+			}
+		case *Values, *Project, *Union, *Distinct, *Sort:
 		case *Join:
 			if x.Kind != Inner && x.Kind != Cross && x.Kind != Semi {
 				return false

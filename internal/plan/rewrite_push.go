@@ -54,7 +54,7 @@ func withoutRepeats(predicates []*Expr) []*Expr {
 }
 
 func (p *pusher) push(n Node, predicates []*Expr) Node {
-	moving, staying := split(predicates, func(e *Expr) bool { return !e.IsVolatile() })
+	moving, staying := split(predicates, onlyClock)
 	return filtered(p.pushInto(n, moving), staying)
 }
 
@@ -73,12 +73,13 @@ func split(es []*Expr, f func(*Expr) bool) (yes, no []*Expr) {
 func (p *pusher) pushInto(n Node, predicates []*Expr) Node {
 	switch n := n.(type) {
 	case *Get:
-		if len(predicates) == 0 {
-			return n
+		timeless, temporal := splitTemporal(predicates)
+		if len(timeless) == 0 {
+			return filtered(n, temporal)
 		}
 		c := *n
-		c.Filters = withoutRepeats(concat(n.Filters, predicates))
-		return &c
+		c.Filters = withoutRepeats(concat(n.Filters, timeless))
+		return filtered(&c, temporal)
 	case *Filter:
 		var all []*Expr
 		for _, e := range concat(n.Predicates, predicates) {

@@ -15,6 +15,7 @@ import (
 	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/hub"
 	"github.com/tidemill/tidemill/internal/log"
+	"github.com/tidemill/tidemill/internal/plan"
 	"github.com/tidemill/tidemill/internal/record"
 	"github.com/tidemill/tidemill/internal/row"
 	"github.com/tidemill/tidemill/internal/token"
@@ -38,8 +39,9 @@ type DatabaseOptions struct {
 	ReaderMemoryBytes int64
 	// TempDir is where pull queries spill; empty for nowhere.
 	TempDir string
-	// Now is the clock; nil is time.Now.
-	Now func() time.Time
+	// Now and After are the clock; nil is time.Now and time.After.
+	Now   func() time.Time
+	After func(time.Duration) <-chan time.Time
 }
 
 // Database is the one door to a database. It is safe for concurrent use.
@@ -60,7 +62,8 @@ type Database struct {
 	plans     planCache
 	system    map[string]*systemRelation
 	dedupe    dedupe
-	rejects   rejectLog
+	rejects   *sideStream
+	late      *sideStream
 	shared    sharedViews
 	foreign   ForeignCatalog
 
@@ -69,6 +72,9 @@ type Database struct {
 
 	storedMu sync.RWMutex
 	stored   map[uint64]*stored
+
+	timesMu sync.RWMutex
+	times   map[uint64]map[string][]*plan.Expr // of views: the columns that the watermark bounds
 }
 
 // OpenDatabase opens a database over a log: it reads the catalog, rebuilds the views by replaying the log, and returns when all that was
@@ -77,7 +83,8 @@ func OpenDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	db = &Database{name: o.Name, log: o.Log, logger: o.Logger, workers: max(1, o.Workers), now: o.Now, catalog: catalog.New(), stored: map[uint64]*stored{}}
+	db = &Database{name: o.Name, log: o.Log, logger: o.Logger, workers: max(1, o.Workers), now: o.Now, catalog: catalog.New(), stored: map[uint64]*stored{},
+		rejects: newRejects(), late: newLateRows(), times: map[uint64]map[string][]*plan.Expr{}}
 	defer func() {
 		if err != nil {
 			db.Close()
@@ -92,7 +99,8 @@ func OpenDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 	}
 	db.hub = hub.New(db)
 	db.engine = engine.New(engine.Options{Log: o.Log, Logger: o.Logger, Workers: db.workers, Epoch: uint64(o.Now().UnixMicro()),
-		Committed: func(tx record.TxID) bool { return committed[tx] }, OnTick: db.hub.Tick, OnReject: db.rejectRows})
+		Committed: func(tx record.TxID) bool { return committed[tx] }, OnTick: db.hub.Tick, OnReject: db.rejectRows,
+		OnLate: db.noteLate, EventTime: db.eventTime, Now: o.Now, After: o.After})
 	if err := db.defineSystem(); err != nil {
 		return nil, err
 	}
@@ -102,8 +110,10 @@ func OpenDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 	if err := db.engine.Start(ctx); err != nil {
 		return nil, fmt.Errorf("replaying the log: %w", err)
 	}
-	if err := db.openRejects(ctx); err != nil {
-		return nil, err
+	for _, s := range []*sideStream{db.rejects, db.late} {
+		if err := db.openSide(ctx, s); err != nil {
+			return nil, err
+		}
 	}
 	return db, nil
 }
@@ -278,6 +288,7 @@ func (db *Database) Close() {
 		db.hub.Close()
 	}
 	db.rejects.close()
+	db.late.close()
 	if db.engine != nil {
 		db.engine.Close()
 	}

@@ -112,6 +112,12 @@ func (db *Database) createStream(ctx context.Context, whole string, s *sql.Creat
 			return "", err
 		}
 		r.Watermark = &catalog.Watermark{Column: r.Columns[at].Name, Expr: s.Watermark.Expr.SQL}
+		if _, err := db.watermarkExpr(ctx, r); err != nil {
+			return "", positioned(err, whole, s.Watermark.Expr)
+		}
+		if len(s.Watermark.Per) > 0 {
+			return "", fault.New(fault.FeatureNotSupported, "a watermark per column is not available yet").At(sql.PositionAt(whole, s.Watermark.Per[0].Pos))
+		}
 	}
 	if err := db.checkDefaults(ctx, whole, r, s.Columns); err != nil {
 		return "", err
@@ -312,16 +318,18 @@ func (db *Database) createMaterializedView(ctx context.Context, whole string, s 
 	if err != nil || existing != nil {
 		return s.Tag(), err
 	}
-	for _, o := range s.Options {
-		return "", fault.New(fault.FeatureNotSupported, "a materialized view has no option %q", o.Key).At(sql.PositionAt(whole, o.Pos))
+	r := &catalog.Relation{Kind: catalog.MaterializedView, Name: name, Create: whole}
+	if err := setViewOptions(r, whole, s.Options); err != nil {
+		return "", err
 	}
 	b, err := db.bindView(ctx, whole, name, s.Columns, s.Query)
 	if err != nil {
 		return "", err
 	}
-	r := &catalog.Relation{ID: db.catalog.NextID(), Kind: catalog.MaterializedView, Name: name, Columns: b.columns, Query: b.query, Create: whole,
-		DependsOn: b.depends, CreatedAt: db.now().UTC(), Options: map[string]string{}}
-	r.Key = plan.UniqueKey(b.node, db.keyOf)
+	r.ID, r.Columns, r.Query, r.DependsOn, r.CreatedAt = db.catalog.NextID(), b.columns, b.query, b.depends, db.now().UTC()
+	if r.Key = plan.UniqueKey(b.node, db.keyOf); r.Options["emit"] == "final" {
+		r.Key = nil
+	}
 	if err := db.runView(ctx, r, b.node); err != nil {
 		return "", positioned(err, whole, s.Query)
 	}
@@ -377,11 +385,12 @@ func (db *Database) startView(ctx context.Context, r *catalog.Relation) error {
 
 // runView compiles a view's plan and lets the engine keep it up to date.
 func (db *Database) runView(ctx context.Context, r *catalog.Relation, n plan.Node) error {
-	g, reads, err := db.compile(n)
+	g, reads, err := db.compile(n, r)
 	if err != nil {
 		return err
 	}
 	r.AppendOnly = g.AppendOnly()
+	db.setTimes(r, n)
 	store := view.New(view.Options{Schema: r.Columns, Key: r.Key, AppendOnly: g.AppendOnly()})
 	if err := db.engine.AddView(ctx, r, g, store, reads); err != nil {
 		return userError(err)
@@ -389,10 +398,13 @@ func (db *Database) runView(ctx context.Context, r *catalog.Relation, n plan.Nod
 	return nil
 }
 
-// compile checks that a plan can be maintained and builds its graph.
-func (db *Database) compile(n plan.Node) (*dataflow.Graph, map[string]uint64, error) {
+// compile checks that a plan can be maintained and builds its graph. r is the view that it is for, nil for none.
+func (db *Database) compile(n plan.Node, r *catalog.Relation) (*dataflow.Graph, map[string]uint64, error) {
 	if err := plan.Check(n); err != nil {
 		return nil, nil, err
+	}
+	if r == nil {
+		r = &catalog.Relation{}
 	}
 	reads := map[string]uint64{}
 	for _, name := range plan.Relations(n) {
@@ -403,7 +415,8 @@ func (db *Database) compile(n plan.Node) (*dataflow.Graph, map[string]uint64, er
 		reads[name] = r.ID
 	}
 	g, err := dataflow.Build(n, dataflow.Options{Workers: db.workers, Compiler: db.compiler, AppendOnly: db.appendOnly,
-		Schema: func(name string) row.Schema { return db.catalog.Get(name).Columns }})
+		Schema:    func(name string) row.Schema { return db.catalog.Get(name).Columns },
+		EventTime: db.bounds, Final: r.Options["emit"] == "final", Resolution: durationOption(r, "resolution", 0)})
 	if err != nil {
 		return nil, nil, userError(err)
 	}

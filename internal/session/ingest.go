@@ -125,7 +125,7 @@ func (db *Database) noteRejected(rel *catalog.Relation, d *ingest.Decoded) {
 	for i, e := range d.Errors {
 		out[i] = reject{at: now, relation: rel.Name, source: "ingest", code: e.Code, column: e.Column, message: e.Message, event: strings.ToValidUTF8(string(e.Event), "�")}
 	}
-	db.rejects.note(out...)
+	db.noteRejects(out...)
 }
 
 // dropRepeated leaves out events whose identity was seen within the dedupe window.

@@ -58,6 +58,13 @@ func setOption(r *catalog.Relation, o sql.Option) error {
 		if _, err := parseDuration(o.Value); err != nil {
 			return err
 		}
+	case "idle_timeout", "future_limit":
+		if !stream {
+			return fault.New(fault.InvalidParameterValue, "%s is an option of streams", o.Key)
+		}
+		if _, err := parseDuration(o.Value); err != nil {
+			return err
+		}
 	case "retention_bytes":
 		if n, err := strconv.ParseInt(o.Value, 10, 64); err != nil || n < 1 || !stream {
 			return fault.New(fault.InvalidParameterValue, "retention_bytes is %q, want a number of bytes, for a stream", o.Value)
@@ -72,9 +79,56 @@ func setOption(r *catalog.Relation, o sql.Option) error {
 		}
 	default:
 		return fault.New(fault.InvalidParameterValue, "there is no option %q", o.Key).
-			WithHint("options are key, partitions, retention, retention_bytes, durability and storage")
+			WithHint("options are key, partitions, retention, retention_bytes, durability, storage, and of a stream with a watermark idle_timeout and future_limit")
 	}
 	return nil
+}
+
+// setViewOptions reads WITH (…) of a materialized view.
+func setViewOptions(r *catalog.Relation, whole string, opts sql.Options) error {
+	r.Options = map[string]string{}
+	for _, o := range opts {
+		if err := checkViewOption(o); err != nil {
+			var f *fault.Error
+			if errors.As(err, &f) && f.Position == 0 {
+				err = f.At(sql.PositionAt(whole, o.Pos))
+			}
+			return err
+		}
+		r.Options[o.Key] = o.Value
+	}
+	return nil
+}
+
+func checkViewOption(o sql.Option) error {
+	switch o.Key {
+	case "emit":
+		if o.Value != "changes" && o.Value != "final" {
+			return fault.New(fault.InvalidParameterValue, "emit is %q, want 'changes' or 'final'", o.Value)
+		}
+	case "resolution":
+		d, err := parseDuration(o.Value)
+		if err == nil && d < minResolution {
+			err = fault.New(fault.InvalidParameterValue, "resolution is %q, want at least %s", o.Value, minResolution)
+		}
+		return err
+	default:
+		return fault.New(fault.InvalidParameterValue, "a materialized view has no option %q", o.Key).WithHint("options are emit ('changes' or 'final') and resolution (how often now() is looked at)")
+	}
+	return nil
+}
+
+// minResolution bounds how often a view may look at the time.
+const minResolution = 10 * time.Millisecond
+
+// durationOption is the value of an option that was checked, or what it is without.
+func durationOption(r *catalog.Relation, key string, otherwise time.Duration) time.Duration {
+	if s := r.Options[key]; s != "" {
+		if d, err := parseDuration(s); err == nil {
+			return d
+		}
+	}
+	return otherwise
 }
 
 // parseDuration reads a span of time as an interval ('7 days', '1 hour 30 minutes').

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -512,7 +513,7 @@ func (db *Database) explainPlan(p *selectPlan) []string {
 	if p.node == nil {
 		return append(out, "maintained: not possible: the plan has a form that is not known")
 	}
-	g, _, err := db.compile(p.node)
+	g, _, err := db.compile(p.node, nil)
 	if err != nil {
 		f := fault.From(err)
 		out = append(out, "maintained: not possible: "+f.Message)
@@ -534,7 +535,8 @@ func (db *Database) explainPlan(p *selectPlan) []string {
 	for _, n := range plan.Nodes(p.node) {
 		exprs = append(exprs, plan.Exprs(n)...)
 	}
-	if names := db.compiler.Fallbacks(exprs); len(names) > 0 {
+	names := slices.DeleteFunc(db.compiler.Fallbacks(exprs), func(n string) bool { return n == "stream_now" })
+	if len(names) > 0 {
 		out = append(out, "computed by DuckDB: "+strings.Join(names, ", "))
 	}
 	return out

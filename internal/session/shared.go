@@ -123,11 +123,12 @@ func (v *sharedViews) dropReaders(db *Database, relation uint64) {
 }
 
 func (db *Database) buildShared(ctx context.Context, p *selectPlan) (uint64, error) {
-	g, reads, err := db.compile(p.node)
+	r := &catalog.Relation{ID: db.catalog.NextID(), Kind: catalog.MaterializedView, Name: "(subscription)", Columns: p.columns}
+	g, reads, err := db.compile(p.node, r)
 	if err != nil {
 		return 0, err
 	}
-	r := &catalog.Relation{ID: db.catalog.NextID(), Kind: catalog.MaterializedView, Name: "(subscription)", Columns: p.columns, AppendOnly: g.AppendOnly()}
+	r.AppendOnly = g.AppendOnly()
 	store := view.New(view.Options{Schema: r.Columns, AppendOnly: g.AppendOnly()})
 	return r.ID, db.engine.AddView(ctx, r, g, store, reads)
 }

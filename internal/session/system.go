@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tidemill/tidemill/internal/catalog"
 	"github.com/tidemill/tidemill/internal/engine"
@@ -45,7 +46,7 @@ type rowWriter struct {
 	n  int
 }
 
-// add appends a row of strings, integers, booleans and nils.
+// add appends a row of strings, integers, booleans, durations and nils.
 func (w *rowWriter) add(vals ...any) {
 	for i, v := range vals {
 		switch v := v.(type) {
@@ -61,6 +62,8 @@ func (w *rowWriter) add(vals ...any) {
 			w.bb.Cols[i].AppendInt(int64(v))
 		case uint64:
 			w.bb.Cols[i].AppendInt(int64(v))
+		case time.Duration:
+			w.bb.Cols[i].AppendInterval(row.IntervalValue{Micros: v.Microseconds()})
 		default:
 			w.bb.Cols[i].AppendString(fmt.Sprint(v))
 		}
@@ -84,7 +87,7 @@ func systemRelations() []*systemRelation {
 		{"tidemill.streams", columnsOf(relation + ", partitions INTEGER, watermark VARCHAR"), listRelations(catalog.Stream)},
 		{"tidemill.tables", columnsOf(relation + ", primary_key VARCHAR"), listRelations(catalog.Table)},
 		{"tidemill.views", columnsOf(relation + ", materialized BOOLEAN, query VARCHAR, view_key VARCHAR, append_only BOOLEAN"), listRelations(catalog.View)},
-		{"tidemill.view_status", columnsOf("name VARCHAR, rows BIGINT, frontier BIGINT, lag_ms BIGINT, state_bytes BIGINT, content_bytes BIGINT, late_rows BIGINT, rejected_rows BIGINT, ticks BIGINT, cpu_ms BIGINT, error VARCHAR"), viewStatus},
+		{"tidemill.view_status", columnsOf("name VARCHAR, rows BIGINT, frontier BIGINT, lag_ms BIGINT, state_bytes BIGINT, content_bytes BIGINT, late_rows BIGINT, rejected_rows BIGINT, ticks BIGINT, cpu_ms BIGINT, error VARCHAR, watermark TIMESTAMPTZ"), viewStatus},
 		{"tidemill.lineage", columnsOf("name VARCHAR, kind VARCHAR, reads VARCHAR, reads_kind VARCHAR"), lineage},
 		{"tidemill.settings", columnsOf("name VARCHAR, value VARCHAR, description VARCHAR"), settingsRows},
 	}
@@ -185,7 +188,11 @@ func viewStatus(ctx context.Context, db *Database, w *rowWriter) error {
 		if v.Stopped != nil {
 			stopped = v.Stopped.Error()
 		}
-		w.add(r.Name, v.Rows, tick, db.engine.Stuck(db.now()).Milliseconds(), v.StateBytes, v.Bytes, int64(0), v.RejectCount, v.Ticks, v.CPUNanos/1_000_000, stopped)
+		var mark any
+		if v.Watermark != 0 {
+			mark = v.Watermark
+		}
+		w.add(r.Name, v.Rows, tick, db.engine.Stuck(db.now()).Milliseconds(), v.StateBytes, v.Bytes, v.LateCount, v.RejectCount, v.Ticks, v.CPUNanos/1_000_000, stopped, mark)
 	}
 	return nil
 }

@@ -17,6 +17,8 @@ type ColumnDef struct {
 type Watermark struct {
 	Column Ident
 	Expr   Text
+	// Per are the columns each of whose values has a watermark of its own, nil for one watermark per partition.
+	Per []Ident
 }
 
 // definition is what stands between the parentheses of CREATE STREAM and CREATE TABLE.
@@ -73,7 +75,14 @@ func (p *parser) watermark(d *definition) {
 	p.advance()
 	w := &Watermark{Column: p.ident("a column")}
 	p.expect("AS")
-	w.Expr = p.fragment("an expression", stopComma|stopClose|expression)
+	w.Expr = p.fragment("an expression", stopComma|stopClose|stopPer|expression)
+	if p.accept("PER") {
+		if p.isPunct("(") {
+			w.Per = p.idents("a column")
+		} else {
+			w.Per = []Ident{p.ident("a column")}
+		}
+	}
 	switch {
 	case p.err != nil:
 	case d.kind == KindTable:

@@ -16,6 +16,7 @@ const (
 	stopWith            // WITH (
 	stopData            // WITH DATA, WITH NO DATA
 	stopColumn          // what may follow an expression in the definition of a column
+	stopPer             // PER, behind the expression of a watermark
 	stopVerb            // the DML verb behind a WITH clause
 	expression          // the fragment is an expression: words that begin a clause are errors
 )
@@ -122,6 +123,10 @@ func (p *parser) stopWord(before token, s stops) bool {
 	case 'r':
 		if p.is("RETURNING") {
 			return s&stopReturning != 0
+		}
+	case 'p':
+		if s&stopPer != 0 && !first && p.is("PER") {
+			return true
 		}
 	case 'o':
 		return s&stopConflict != 0 && p.is("ON") && p.isToken(p.peek(), "CONFLICT")

@@ -1,0 +1,120 @@
+package dataflow
+
+import (
+	"fmt"
+
+	"github.com/tidemill/tidemill/internal/dataflow/state"
+	"github.com/tidemill/tidemill/internal/fault"
+	"github.com/tidemill/tidemill/internal/plan"
+	"github.com/tidemill/tidemill/internal/row"
+)
+
+// lowerRoot lowers the whole plan: it finds out first what the watermark closes, since late rows are left out at the sources.
+func (b *builder) lowerRoot(root plan.Node) (lowered, error) {
+	b.events = plan.FindEventTimes(root, b.eventTime, false)
+	b.findClosings(root)
+	column, bounds := -1, []plan.TimeBound(nil)
+	if b.Final {
+		if column, bounds = b.finalColumn(root); column < 0 {
+			return lowered{}, fault.New(fault.InvalidDefinition, "emit = 'final' needs a column from which it can be told when a row is final").
+				WithHint("declare a watermark on the stream (WATERMARK FOR at AS at - INTERVAL 10 SECONDS) and put its column, or a time_bucket of it, into the view's columns and its GROUP BY")
+		}
+		b.closings = append(b.closings, closing{bounds})
+	}
+	out, err := b.lower(root)
+	if err != nil || !b.Final {
+		return out, err
+	}
+	return b.addFinal(out, column, bounds)
+}
+
+func (b *builder) eventTime(relation, column string) []*plan.Expr {
+	if b.EventTime == nil {
+		return nil
+	}
+	return b.EventTime(relation, column)
+}
+
+// finalColumn picks the column that says when a row is final.
+func (b *builder) finalColumn(root plan.Node) (int, []plan.TimeBound) {
+	derived := plan.FindEventTimes(root, b.eventTime, true)
+	for c, t := range root.Types() {
+		if bounds := derived.Column(root, c); bounds != nil && shortOrdered(t) {
+			return c, bounds
+		}
+	}
+	return -1, nil
+}
+
+func shortOrdered(t row.Type) bool {
+	w := t.Phys().Width()
+	return w > 0 && w <= 8
+}
+
+// findClosings lists what closes by the watermark.
+func (b *builder) findClosings(root plan.Node) {
+	for _, n := range plan.Nodes(root) {
+		switch n := n.(type) {
+		case *plan.Aggregate:
+			if _, bounds := b.closingGroup(n); bounds != nil {
+				b.closings = append(b.closings, closing{bounds})
+			}
+		case *plan.Distinct:
+			if _, bounds := b.closingColumn(n.Input); bounds != nil {
+				b.closings = append(b.closings, closing{bounds})
+			}
+		}
+	}
+}
+
+// closingGroup is the group column by which an aggregate's groups close, -1 for none.
+func (b *builder) closingGroup(n *plan.Aggregate) (int, []plan.TimeBound) {
+	if n.Sets != nil {
+		return -1, nil
+	}
+	for i, e := range n.Groups {
+		if bounds := b.events.Of(n.Input, e); bounds != nil && shortOrdered(e.Type) {
+			return i, bounds
+		}
+	}
+	return -1, nil
+}
+
+// closingColumn is the column by which rows of a node close, -1 for none.
+func (b *builder) closingColumn(n plan.Node) (int, []plan.TimeBound) {
+	for c, t := range n.Types() {
+		if bounds := b.events.Column(n, c); bounds != nil && shortOrdered(t) {
+			return c, bounds
+		}
+	}
+	return -1, nil
+}
+
+func (b *builder) addFinal(in lowered, column int, bounds []plan.TimeBound) (lowered, error) {
+	title := fmt.Sprintf("hold back until #%d is below the watermark", column)
+	nd := node{title: title, inputs: []int{in.node}, routes: []*router{b.spreadRouter(in)}, timed: true}
+	for range b.Workers {
+		op := &finalOp{times: b.g.times, column: column, held: state.NewAgenda(in.types)}
+		var err error
+		if op.bound, err = b.threshold(bounds); err != nil {
+			return lowered{}, err
+		}
+		nd.shards = append(nd.shards, op)
+	}
+	return lowered{node: b.add(nd), types: in.types, appendOnly: true}, nil
+}
+
+// lowerTemporal lowers a filter that compares with the time: what does not is applied before.
+func (b *builder) lowerTemporal(n *plan.Filter, timeless, temporal []*plan.Expr, c chain) (lowered, error) {
+	in, err := b.lowerChain(n.Input, chain{preds: timeless})
+	if err != nil {
+		return lowered{}, err
+	}
+	if in, err = b.addTemporal(in, temporal); err != nil {
+		return lowered{}, err
+	}
+	if c.preds == nil && c.exprs == nil {
+		return in, nil
+	}
+	return b.addMap(in, c)
+}

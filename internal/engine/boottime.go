@@ -1,0 +1,182 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/tidemill/tidemill/internal/log"
+	"github.com/tidemill/tidemill/internal/record"
+	"github.com/tidemill/tidemill/internal/row"
+)
+
+// feedRows bounds the rows of one step over history.
+const feedRows = 64 << 10
+
+// feedTimed feeds a view with the history of streams that have a watermark: group by group in the order in which the log took them, with
+// the watermark as it was then, so that what was late is late again.
+func (b *bootstrap) feedTimed(ctx context.Context, e *Engine, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	slices.Sort(names)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f := timedFeed{b: b, e: e}
+	for _, name := range names {
+		h, err := f.open(ctx, name)
+		if err != nil {
+			return err
+		}
+		f.histories = append(f.histories, h)
+	}
+	defer func() {
+		cancel()
+		for _, h := range f.histories {
+			for range h.groups {
+			}
+		}
+	}()
+	return f.run(ctx)
+}
+
+// timedFeed merges the history of several streams.
+type timedFeed struct {
+	b         *bootstrap
+	e         *Engine
+	histories []*history
+	now       int64
+	step      map[string][]*row.Batch
+	rows      int
+}
+
+// history is one stream's, read ahead by a bounded number of groups.
+type history struct {
+	name   string
+	id     uint64
+	clock  *clock
+	groups chan group
+	err    error // valid once groups is closed
+	head   *group
+}
+
+func (f *timedFeed) open(ctx context.Context, name string) (*history, error) {
+	id := f.b.view.reads[name]
+	f.e.queues.Lock()
+	in := f.e.queues.inputs[id]
+	f.e.queues.Unlock()
+	end, ok := f.b.from.applied[id]
+	if in == nil || in.time == nil || !ok {
+		return nil, fmt.Errorf("reading %s: relation %d is gone", name, id)
+	}
+	h := &history{name: name, id: id, clock: newClock(*in.time), groups: make(chan group, 8)}
+	started := f.e.spawn(func() {
+		defer close(h.groups)
+		var open group
+		h.err = f.e.opts.Log.ReadRange(ctx, in.rel.Topic(), 0, end, func(rec log.Record) error {
+			if err := f.e.gather(in, rec, &open); err != nil || !rec.Last {
+				return err
+			}
+			g := open
+			open = group{}
+			select {
+			case h.groups <- g:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-f.e.ctx.Done():
+				return ErrClosed
+			}
+		})
+	})
+	if !started {
+		return nil, ErrClosed
+	}
+	return h, nil
+}
+
+// gather adds a record to the group that is being read, unless it belongs to a transaction that never committed.
+func (e *Engine) gather(in *input, rec log.Record, open *group) error {
+	b, err := e.visible(in, rec)
+	if err != nil || b == nil {
+		return err
+	}
+	h, _, err := record.Parse(rec.Body)
+	if err != nil {
+		return err
+	}
+	open.batches = append(open.batches, b)
+	open.rows += b.Len
+	open.taken = h.Ingested.UnixMicro()
+	open.spans = append(open.spans, in.time.spanOf(b, rec.Partition, h.Ingested))
+	return nil
+}
+
+func (f *timedFeed) run(ctx context.Context) error {
+	f.step = map[string][]*row.Batch{}
+	for {
+		h, err := f.earliest()
+		if err != nil {
+			return err
+		}
+		if h == nil {
+			return f.flush(ctx)
+		}
+		g := h.head
+		h.head = nil
+		f.now = max(f.now, g.taken)
+		for _, o := range f.histories {
+			o.clock.expire(f.now)
+		}
+		if h.clock.behind(g.spans) || f.rows+g.rows > feedRows {
+			if err := f.flush(ctx); err != nil {
+				return err
+			}
+		}
+		h.clock.take(g.spans)
+		f.step[h.name] = append(f.step[h.name], g.batches...)
+		f.rows += g.rows
+	}
+}
+
+// earliest is the history whose next group the log took first, nil at the end of all.
+func (f *timedFeed) earliest() (*history, error) {
+	var first *history
+	for _, h := range f.histories {
+		if h.head == nil {
+			g, ok := <-h.groups
+			if !ok {
+				if h.err != nil {
+					return nil, fmt.Errorf("reading %s: %w", h.name, h.err)
+				}
+				continue
+			}
+			h.head = &g
+		}
+		if first == nil || h.head.taken < first.head.taken {
+			first = h
+		}
+	}
+	return first, nil
+}
+
+// flush lets the view take what was gathered.
+func (f *timedFeed) flush(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m := make(marks, len(f.histories))
+	for _, h := range f.histories {
+		m[h.id] = clockMark{h.clock.mark, h.clock.idle}
+		h.clock.begun = h.clock.mark
+	}
+	in := map[string]*row.Batch{}
+	for name, batches := range f.step {
+		if b := row.Concat(batches); b != nil && b.Len > 0 {
+			in[name] = b
+		}
+	}
+	f.step, f.rows = map[string][]*row.Batch{}, 0
+	f.b.view.time.at(f.b.view.graph, f.b.now, m)
+	return f.b.apply(f.e, in)
+}

@@ -1,0 +1,229 @@
+package engine
+
+import (
+	"math"
+	"time"
+
+	"github.com/tidemill/tidemill/internal/dataflow"
+	"github.com/tidemill/tidemill/internal/row"
+)
+
+// EventTime says how far the event time of a stream has come.
+type EventTime struct {
+	// Column has the event time: a TIMESTAMP, TIMESTAMPTZ or DATE.
+	Column int
+	// Mark returns the watermark for the latest event time, both in microseconds since 1970-01-01 UTC; ok is false if it has none. It never
+	// decreases with its argument. It is called by one goroutine at a time.
+	Mark func(latest int64) (mark int64, ok bool)
+	// IdleTimeout is how long a partition counts without a record; FutureLimit how far ahead of its ingestion an event's time may be
+	// to move the watermark.
+	IdleTimeout, FutureLimit time.Duration
+	// Created is when the stream was made: before its first record it counts as if it had one then.
+	Created time.Time
+}
+
+// clock follows the watermark of one stream: that of the partition that is furthest behind, of those that are not idle. It
+// never goes back.
+type clock struct {
+	of    EventTime
+	parts map[uint16]*partClock
+	mark  int64 // dataflow.NoWatermark until the first event with a time
+	begun int64 // the mark when the tick began
+	seen  int64 // when the last record was taken into the log, microseconds; at first the stream's creation
+	idle  bool
+}
+
+// partClock is a partition's part: the latest event time, and when its last record came.
+type partClock struct {
+	latest, seen int64
+	some, idle   bool
+}
+
+func newClock(of EventTime) *clock {
+	return &clock{of: of, parts: map[uint16]*partClock{}, mark: dataflow.NoWatermark, begun: dataflow.NoWatermark, seen: of.Created.UnixMicro()}
+}
+
+// span is the event time of a group's rows in one partition.
+type span struct {
+	partition        uint16
+	earliest, latest int64 // latest leaves out times too far in the future
+	timed, counts    bool  // whether there is an earliest, a latest
+	ingested         int64
+}
+
+// spanOf finds the event times of a batch.
+func (t *EventTime) spanOf(b *row.Batch, partition uint16, ingested time.Time) span {
+	s := span{partition: partition, ingested: ingested.UnixMicro(), earliest: math.MaxInt64, latest: math.MinInt64}
+	limit := s.ingested + t.FutureLimit.Microseconds()
+	v := &b.Cols[t.Column]
+	for i := range b.Len {
+		if v.Null(i) || b.Weight(i) < 0 {
+			continue
+		}
+		at := row.Micros(v, i)
+		s.timed = true
+		s.earliest = min(s.earliest, at)
+		if at <= limit {
+			s.counts = true
+			s.latest = max(s.latest, at)
+		}
+	}
+	return s
+}
+
+// expire makes partitions idle that had no record for long, and moves the mark to that of the others.
+func (c *clock) expire(now int64) {
+	timeout := c.of.IdleTimeout.Microseconds()
+	c.idle = now-c.seen >= timeout
+	changed := false
+	for _, p := range c.parts {
+		if idle := now-p.seen >= timeout; idle != p.idle {
+			p.idle, changed = idle, true
+		}
+	}
+	if changed {
+		c.settle()
+	}
+}
+
+// take moves the clock by what a group brings.
+func (c *clock) take(spans []span) {
+	for _, s := range spans {
+		p := c.parts[s.partition]
+		if p == nil {
+			p = &partClock{}
+			c.parts[s.partition] = p
+		}
+		p.seen, p.idle = max(p.seen, s.ingested), false
+		c.seen, c.idle = max(c.seen, s.ingested), false
+		if s.counts && (!p.some || s.latest > p.latest) {
+			p.latest, p.some = s.latest, true
+		}
+	}
+	c.settle()
+}
+
+func (c *clock) settle() {
+	least, some := int64(math.MaxInt64), false
+	for _, p := range c.parts {
+		if p.some && !p.idle {
+			least, some = min(least, p.latest), true
+		}
+	}
+	if !some {
+		return // all are idle: the mark holds
+	}
+	if mark, ok := c.of.Mark(least); ok && mark > c.mark {
+		c.mark = mark
+	}
+}
+
+// behind reports whether a group has rows that were on time when the tick began and are late by what the tick has taken since.
+func (c *clock) behind(spans []span) bool {
+	if c.mark == c.begun {
+		return false
+	}
+	for _, s := range spans {
+		if s.timed && s.earliest < c.mark {
+			return true
+		}
+	}
+	return false
+}
+
+// marks is what the clocks showed after a tick, by stream.
+type marks map[uint64]clockMark
+
+type clockMark struct {
+	mark int64
+	idle bool
+}
+
+// of is the watermark of several streams together: the least of those that are not idle. ok is false if all are idle, or if none is known.
+func (m marks) of(streams []uint64) (mark int64, ok bool) {
+	mark = math.MaxInt64
+	for _, id := range streams {
+		c, known := m[id]
+		if !known || c.idle {
+			continue
+		}
+		mark, ok = min(mark, c.mark), true
+	}
+	return mark, ok && mark != dataflow.NoWatermark
+}
+
+// timing is what a view knows of time. It belongs to the loop, or to the view's bootstrap before it joins.
+type timing struct {
+	streams    []uint64 // whose watermarks count, nil for none
+	resolution time.Duration
+	times      dataflow.Times
+}
+
+// at sets the times for a step after which the clocks show m, at a wall-clock time; moved reports whether the graph may have something to do
+// because of it.
+func (t *timing) at(g *dataflow.Graph, now int64, m marks) (moved bool) {
+	next := t.times
+	next.Before = next.After
+	if mark, ok := m.of(t.streams); ok && mark > next.After {
+		next.After = mark
+	}
+	moved = next.After != next.Before
+	if g.AsksForTime() {
+		r := t.resolution.Microseconds()
+		if now -= now % r; now > next.Now {
+			next.Now, moved = now, true
+		}
+	}
+	t.times = next
+	g.SetTimes(next)
+	return moved
+}
+
+// timed reports whether time means anything to the view.
+func (v *viewState) timed() bool { return len(v.time.streams) > 0 || v.graph.AsksForTime() }
+
+// beginClocks notes where the clocks are when a tick begins.
+func (e *Engine) beginClocks() {
+	now := e.logTime
+	if !e.replaying {
+		now = max(now, e.opts.Now().UnixMicro())
+	}
+	for _, c := range e.clocks {
+		c.expire(now)
+		c.begun = c.mark
+	}
+}
+
+// marks is what the clocks show.
+func (e *Engine) marks() marks {
+	if len(e.clocks) == 0 {
+		return nil
+	}
+	m := make(marks, len(e.clocks))
+	for id, c := range e.clocks {
+		m[id] = clockMark{c.mark, c.idle}
+	}
+	return m
+}
+
+// nextMoment is when the loop has to look at the time again although nothing comes in, nil for never.
+func (e *Engine) nextMoment() <-chan time.Time {
+	wait := time.Duration(0)
+	for _, v := range e.views {
+		if v.stopped != nil || !v.timed() {
+			continue
+		}
+		r := v.time.resolution
+		if !v.graph.AsksForTime() {
+			r = time.Second // idleness
+		}
+		if wait == 0 || r < wait {
+			wait = r
+		}
+	}
+	if wait == 0 {
+		return nil
+	}
+	now := e.opts.Now()
+	return e.opts.After(now.Truncate(wait).Add(wait).Sub(now))
+}

@@ -1,0 +1,236 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/tidemill/tidemill/internal/row"
+)
+
+// TimeBound bounds from below the values that a column can still get: while the watermark is w, no change brings a value below Value(Base(w)),
+// late rows apart.
+type TimeBound struct {
+	// Get is where the time comes from, Column the position in its output that has it.
+	Get    *Get
+	Column int
+	// Value is over column 0, the value of the Get's column; it never decreases with it.
+	Value *Expr
+	// Base is over column 0, the watermark in the type of the event time; it is the least value of the Get's column.
+	Base *Expr
+}
+
+// Threshold is Value over Base: the least value that can still come, over column 0, the watermark.
+func (b *TimeBound) Threshold() *Expr {
+	return b.Value.Substitute(func(*Expr) *Expr { return b.Base })
+}
+
+// boundsMax bounds the bounds that are kept for a column.
+const boundsMax = 16
+
+// EventTimes finds the columns that are bounded by the watermark. A column that has several bounds is above the least of them.
+type EventTimes struct {
+	sources func(relation, column string) []*Expr
+	columns map[Node]map[int][]TimeBound
+	// derived takes a column that comes from the event time for bounded, also where changes of other inputs (a table's) bring rows
+	// with an old time: good enough to say when a group is complete, not for freeing its state.
+	derived bool
+}
+
+// FindEventTimes looks at a plan. sources returns the bases of a relation's column, nil for one that no watermark bounds. With derived, columns
+// that come from the event time count even if changes of other inputs bring old ones.
+func FindEventTimes(root Node, sources func(relation, column string) []*Expr, derived bool) *EventTimes {
+	t := &EventTimes{sources: sources, columns: map[Node]map[int][]TimeBound{}, derived: derived}
+	for _, n := range Nodes(root) {
+		t.columns[n] = t.find(n)
+	}
+	return t
+}
+
+// Of returns the bounds of an expression over the output of n, nil if it has none.
+func (t *EventTimes) Of(n Node, e *Expr) []TimeBound { return through(t.columns[n], e) }
+
+// Column returns the bounds of a column of n.
+func (t *EventTimes) Column(n Node, c int) []TimeBound { return t.columns[n][c] }
+
+// through returns the bounds of an expression over columns with the given bounds.
+func through(columns map[int][]TimeBound, e *Expr) []TimeBound {
+	used := Columns(e)
+	if len(used) != 1 || len(columns[used[0]]) == 0 || !monotoneIn(e, func(x *Expr) bool { return x.Kind == Column }) {
+		return nil
+	}
+	bounds := slices.Clone(columns[used[0]])
+	for i := range bounds {
+		value := bounds[i].Value
+		bounds[i].Value = e.Substitute(func(*Expr) *Expr { return value })
+	}
+	return bounds
+}
+
+func (t *EventTimes) find(n Node) map[int][]TimeBound {
+	switch n := n.(type) {
+	case *Get:
+		return t.ofGet(n)
+	case *Filter:
+		if _, temporal := n.SplitTemporal(); len(temporal) > 0 && !t.derived {
+			return nil // rows leave at any age
+		}
+		return t.columns[n.Input]
+	case *Sort, *Distinct:
+		return t.columns[n.Inputs()[0]]
+	case *Project:
+		return t.ofExprs(n.Input, n.Exprs)
+	case *Aggregate:
+		if n.Sets != nil {
+			return nil
+		}
+		return t.ofExprs(n.Input, n.Groups)
+	case *Union:
+		return t.ofUnion(n)
+	case *Join:
+		return t.ofJoin(n)
+	}
+	return nil
+}
+
+func (t *EventTimes) ofGet(n *Get) map[int][]TimeBound {
+	out := map[int][]TimeBound{}
+	for i := range n.Schema {
+		if n.Columns[i] < 0 {
+			continue
+		}
+		for _, base := range t.sources(n.Relation, n.Schema[i].Name) {
+			out[i] = append(out[i], TimeBound{Get: n, Column: i, Value: Col(0, n.Schema[i].Type), Base: base})
+		}
+	}
+	return out
+}
+
+func (t *EventTimes) ofExprs(in Node, exprs []*Expr) map[int][]TimeBound {
+	out := map[int][]TimeBound{}
+	for i, e := range exprs {
+		if b := through(t.columns[in], e); b != nil {
+			out[i] = b
+		}
+	}
+	return out
+}
+
+func (t *EventTimes) ofUnion(n *Union) map[int][]TimeBound {
+	out := map[int][]TimeBound{}
+columns:
+	for c := range n.Types() {
+		var all []TimeBound
+		for _, b := range n.Branches {
+			bounds := t.columns[b][c]
+			if bounds == nil && !isNothing(b) {
+				continue columns
+			}
+			all = append(all, bounds...)
+		}
+		if len(all) <= boundsMax {
+			out[c] = all
+		}
+	}
+	return out
+}
+
+func isNothing(n Node) bool {
+	v, ok := n.(*Values)
+	return ok && len(v.Rows) == 0
+}
+
+// JoinLimit says that a row of one side finds no new match once Mine of it is below what the other side's Theirs can still be.
+type JoinLimit struct {
+	Mine *Expr // over the side's own columns
+	// Theirs bounds the other side's expression that Mine must not be below.
+	Theirs []TimeBound
+}
+
+// JoinLimits returns for both sides of a join what limits how long its rows can find matches, nil for nothing.
+func (t *EventTimes) JoinLimits(n *Join) (left, right []JoinLimit) {
+	lw := len(n.Left.Types())
+	for _, k := range n.Keys {
+		if b := t.Of(n.Right, k.Right); b != nil && !k.NullsEqual {
+			left = append(left, JoinLimit{k.Left, b})
+		}
+		if b := t.Of(n.Left, k.Left); b != nil && !k.NullsEqual {
+			right = append(right, JoinLimit{k.Right, b})
+		}
+	}
+	for _, e := range n.Residual {
+		if e.Kind != Call || len(e.Args) != 2 || flipped[e.Name] == "" || e.Name == Equals {
+			continue
+		}
+		above, below := e.Args[0], e.Args[1] // above >= below
+		if e.Name == Less || e.Name == LessOrEqual {
+			above, below = below, above
+		}
+		above, below = balanced(above, below)
+		a, b := Columns(above), Columns(below)
+		switch {
+		case len(a) == 0 || len(b) == 0:
+		case a[len(a)-1] < lw && b[0] >= lw:
+			if bounds := t.Of(n.Right, below.shift(-lw)); bounds != nil {
+				left = append(left, JoinLimit{above, bounds})
+			}
+		case a[0] >= lw && b[len(b)-1] < lw:
+			if bounds := t.Of(n.Left, below); bounds != nil {
+				right = append(right, JoinLimit{above.shift(-lw), bounds})
+			}
+		}
+	}
+	return left, right
+}
+
+// balanced moves constant spans of less than a month from the upper side of a comparison to the lower, so that the upper is a
+// plain column where it can be.
+func balanced(above, below *Expr) (*Expr, *Expr) {
+	for above.Kind == Call && (above.Name == "+" || above.Name == "-") && len(above.Args) == 2 && above.Type == above.Args[0].Type &&
+		isTime(above.Type) && above.Type.Kind != row.Date && below.Type == above.Type && isShortSpan(above.Args[1]) {
+		other := "-"
+		if above.Name == "-" {
+			other = "+"
+		}
+		below = Fn(other, below.Type, below, above.Args[1])
+		above = above.Args[0]
+	}
+	return above, below
+}
+
+func isShortSpan(e *Expr) bool {
+	return e.Kind == Constant && e.Type.Kind == row.Interval && !e.Value.Null && e.Value.V.Months == 0
+}
+
+// ofJoin finds the columns that stay bounded although a change of one side meets old rows of the other: those that must not be below a bounded
+// expression of the other side.
+func (t *EventTimes) ofJoin(n *Join) map[int][]TimeBound {
+	lw := len(n.Left.Types())
+	leftLimits, rightLimits := t.JoinLimits(n)
+	out := map[int][]TimeBound{}
+	add := func(c, offset int, own []TimeBound, limits []JoinLimit) {
+		if own == nil {
+			return
+		}
+		if t.derived {
+			out[c+offset] = own
+			return
+		}
+		for _, l := range limits {
+			if l.Mine.Kind == Column && l.Mine.Index == c && len(own)+len(l.Theirs) <= boundsMax {
+				out[c+offset] = concat(own, l.Theirs)
+				return
+			}
+		}
+	}
+	for c, own := range t.columns[n.Left] {
+		if n.Kind != Right && n.Kind != Full || t.derived {
+			add(c, 0, own, leftLimits)
+		}
+	}
+	if n.Kind != Inner && n.Kind != Cross && n.Kind != Right && !t.derived || n.Kind == Semi || n.Kind == Anti || n.Kind == Mark {
+		return out
+	}
+	for c, own := range t.columns[n.Right] {
+		add(c, lw, own, rightLimits)
+	}
+	return out
+}
