@@ -43,21 +43,26 @@ func (p *process) load(args ...string) {
 	}
 }
 
-// TestMachineTemperatures loads a series of the Numenta Anomaly Benchmark and wants hourly means as DuckDB computes them from the rows.
+// TestMachineTemperatures loads a series of the Numenta Anomaly Benchmark and wants hourly means as DuckDB computes them from
+// the rows, in the view and in the fold of a subscription that was there from the beginning.
 func TestMachineTemperatures(t *testing.T) {
 	file := filepath.Join(dataDir(t), "nab", "machine_temperature_system_failure.csv")
 	p := start(t, "--memory")
 	p.must(`CREATE STREAM temperatures (at TIMESTAMP, value DOUBLE)`)
-	p.must(`CREATE MATERIALIZED VIEW hourly AS SELECT time_bucket(INTERVAL 1 HOUR, at) AS hour, avg(value) AS mean, count(*) AS n FROM temperatures GROUP BY hour`)
+	query := `SELECT time_bucket(INTERVAL 1 HOUR, at) AS hour, avg(value) AS mean, count(*) AS n FROM temperatures GROUP BY hour`
+	p.must(`CREATE MATERIALIZED VIEW hourly AS ` + query)
+	live := p.follow("hourly")
 	p.load("temperatures", file, "--columns", "timestamp=at")
 	if n := number(p.must(`SELECT count(*) FROM temperatures`).Rows[0][0]); n != 22695 {
 		t.Fatalf("%d rows, want 22695", n)
 	}
 	same(t, p, `SELECT hour, round(mean, 6) AS mean, n FROM hourly`,
 		`SELECT time_bucket(INTERVAL 1 HOUR, at) AS hour, round(avg(value), 6) AS mean, count(*) AS n FROM temperatures GROUP BY hour`)
+	live.agrees(query, "mean")
 }
 
-// TestFlights loads three million flights and airports and wants delays per origin as DuckDB computes them from the rows.
+// TestFlights loads three million flights and airports and wants delays per origin as DuckDB computes them from
+// the rows, in the view and in the fold of a subscription that was there from the beginning.
 func TestFlights(t *testing.T) {
 	if testing.Short() {
 		t.Skip("three million rows")
@@ -69,6 +74,7 @@ func TestFlights(t *testing.T) {
 	query := `SELECT a.iata, a.name, a.state, count(*) AS flights, avg(f.delay) AS mean_delay, max(f.delay) AS worst
 		FROM flights f JOIN airports a ON a.iata = f.origin GROUP BY ALL`
 	p.must(`CREATE MATERIALIZED VIEW delays AS ` + query)
+	live := p.follow("delays")
 	p.load("airports", filepath.Join(dir, "airports.csv"))
 	p.load("flights", filepath.Join(dir, "flights-3m.parquet"))
 	if n := number(p.must(`SELECT count(*) FROM flights`).Rows[0][0]); n != 3000000 {
@@ -76,6 +82,7 @@ func TestFlights(t *testing.T) {
 	}
 	same(t, p, `SELECT iata, name, state, flights, round(mean_delay, 6) AS mean, worst FROM delays`,
 		`SELECT iata, name, state, flights, round(mean_delay, 6) AS mean, worst FROM (`+query+`)`)
+	live.agrees(query, "mean_delay")
 }
 
 // same wants two queries to have the same rows.
