@@ -47,6 +47,7 @@ type Hub struct {
 		tick      uint64 // routed up to here
 		relations map[uint64]*relation
 		count     int
+		lastID    uint64
 		closed    bool
 	}
 }
@@ -227,6 +228,8 @@ func (h *Hub) enter(s *Subscription) error {
 	b.subs[s] = struct{}{}
 	s.shape, s.bucket = sh, b
 	h.mu.count++
+	h.mu.lastID++
+	s.id = h.mu.lastID
 	return nil
 }
 

@@ -75,6 +75,7 @@ type Start struct {
 // Subscription hands out frames. Next and Close are for one goroutine.
 type Subscription struct {
 	hub      *Hub
+	id       uint64
 	relation uint64
 	columns  []int
 	values   []row.Value

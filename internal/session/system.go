@@ -90,6 +90,7 @@ func systemRelations() []*systemRelation {
 		{"tidemill.view_status", columnsOf("name VARCHAR, rows BIGINT, frontier BIGINT, lag_ms BIGINT, state_bytes BIGINT, content_bytes BIGINT, late_rows BIGINT, rejected_rows BIGINT, ticks BIGINT, cpu_ms BIGINT, error VARCHAR, watermark TIMESTAMPTZ"), viewStatus},
 		{"tidemill.lineage", columnsOf("name VARCHAR, kind VARCHAR, reads VARCHAR, reads_kind VARCHAR"), lineage},
 		{"tidemill.settings", columnsOf("name VARCHAR, value VARCHAR, description VARCHAR"), settingsRows},
+		{"tidemill.subscriptions", columnsOf(subscriptionsColumns), subscriptionsRows},
 	}
 }
 
