@@ -76,17 +76,17 @@ func (s *Session) ingest(ctx context.Context, rel *catalog.Relation, body io.Rea
 	for _, e := range d.Errors[:min(len(d.Errors), errorsShown)] {
 		r.Errors = append(r.Errors, IngestError{Index: e.Index, Code: e.Code, Column: e.Column, Message: e.Message})
 	}
-	rows, err := db.dropRepeated(rel.ID, d)
-	if err != nil {
-		return IngestResult{}, err
-	}
 	if rel.Kind == catalog.Table {
 		if err := to.acquire(ctx); err != nil {
 			return IngestResult{}, userError(err)
 		}
 		defer to.release()
 	}
-	ps, err := db.append(ctx, []write{{to, rows}})
+	if o.IdempotencyKey != "" || d.IDs != nil {
+		// A client that goes while its events are stored comes back with the same ones: whether they are there must be known.
+		ctx = context.WithoutCancel(ctx)
+	}
+	ps, err := db.appendNew(ctx, to, d)
 	if err != nil {
 		return IngestResult{}, userError(err)
 	}
@@ -128,24 +128,6 @@ func (db *Database) noteRejected(rel *catalog.Relation, d *ingest.Decoded) {
 	db.noteRejects(out...)
 }
 
-// dropRepeated leaves out events whose identity was seen within the dedupe window.
-func (db *Database) dropRepeated(rel uint64, d *ingest.Decoded) (*row.Batch, error) {
-	if d.IDs == nil {
-		return d.Rows, nil
-	}
-	now := db.now()
-	var keep []int32
-	for i, id := range d.IDs {
-		if id == "" || db.dedupe.fresh(rel, id, now) {
-			keep = append(keep, int32(i))
-		}
-	}
-	if len(keep) == d.Rows.Len {
-		return d.Rows, nil
-	}
-	return d.Rows.Gather(keep), nil
-}
-
 const (
 	// dedupeWindow is how long an identity is remembered, dedupeMax how many are at most.
 	dedupeWindow = 10 * time.Minute
@@ -167,7 +149,7 @@ type identity struct {
 type remembered struct {
 	id     identity
 	at     time.Time
-	ended  chan struct{} // closed when answer is valid; nil for events
+	ended  chan struct{} // closed when answer and failed are valid; shared by the events of a request
 	answer IngestResult
 	failed bool
 }
@@ -194,19 +176,6 @@ func (d *dedupe) addLocked(r *remembered) {
 		d.known = map[identity]*list.Element{}
 	}
 	d.known[r.id] = d.order.PushBack(r)
-}
-
-// fresh notes the identity of an event and reports whether it is new.
-func (d *dedupe) fresh(relation uint64, key string, now time.Time) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.trimLocked(now)
-	id := identity{relation, "event:" + key}
-	if d.known[id] != nil {
-		return false
-	}
-	d.addLocked(&remembered{id: id, at: now})
-	return true
 }
 
 // begin notes the key of a request. If it is new, done must be called with the outcome; a failed request is forgotten. Otherwise
