@@ -32,7 +32,7 @@ func (f *faulty) Append(ctx context.Context, topic string, group []log.Entry) (l
 	if f.fail.Load() {
 		return 0, fmt.Errorf("the disk is full: %w", log.ErrUnavailable)
 	}
-	at, err := f.Log.Append(ctx, topic, group)
+	at, err := f.Log.Append(context.WithoutCancel(ctx), topic, group)
 	if err == nil && ctx.Err() != nil {
 		return 0, ctx.Err() // it may be there, as the contract says
 	}

@@ -207,6 +207,9 @@ func TestBank(t *testing.T) {
 					return
 				}
 			}
+			if _, err := s.run(`SELECT 1`); err != nil { // sees the writes of its session, as others do from then on
+				t.Error(err)
+			}
 		})
 	}
 	writing.Wait()
