@@ -82,11 +82,8 @@ func (s *Session) ingest(ctx context.Context, rel *catalog.Relation, body io.Rea
 		}
 		defer to.release()
 	}
-	if o.IdempotencyKey != "" || d.IDs != nil {
-		// A client that goes while its events are stored comes back with the same ones: whether they are there must be known.
-		ctx = context.WithoutCancel(ctx)
-	}
-	ps, err := db.appendNew(ctx, to, d)
+	// A client that goes while its events are stored, or only closes its side, may come back with the same ones: whether they are there must be known.
+	ps, err := db.appendNew(context.WithoutCancel(ctx), to, d)
 	if err != nil {
 		return IngestResult{}, userError(err)
 	}
