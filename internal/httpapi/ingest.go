@@ -26,7 +26,7 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 	}
 	deadline := http.NewResponseController(w)
 	_ = deadline.SetReadDeadline(time.Now().Add(bodyTimeout)) // not supported: the server's own time-outs hold
-	o := session.IngestOptions{ContentType: r.Header.Get("Content-Type"), IdempotencyKey: r.Header.Get("Idempotency-Key"), Delete: r.Method == http.MethodDelete, MaxBytes: bodyBytesMax}
+	o := session.IngestOptions{ContentType: r.Header.Get("Content-Type"), IdempotencyKey: r.Header.Get("Idempotency-Key"), Delete: r.Method == http.MethodDelete, MaxBytes: bodyBytesMax, BodyBytes: max(0, r.ContentLength)}
 	for name, vals := range r.Header {
 		if attr, is := strings.CutPrefix(strings.ToLower(name), "ce-"); is && len(vals) > 0 {
 			if o.CloudEvent == nil {

@@ -36,6 +36,7 @@ type Options struct {
 type Server struct {
 	opts   Options
 	http   *http.Server
+	unused unusedConns
 	ctx    context.Context // ends when live queries have to end
 	cancel context.CancelFunc
 }
@@ -54,7 +55,7 @@ func NewServer(o Options) *Server {
 	s := &Server{opts: o}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytesMax,
-		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug)}
+		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug), ConnState: s.unused.note}
 	return s
 }
 
@@ -64,6 +65,8 @@ func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
 // Close ends live queries, lets other requests end until ctx ends, and cuts what is left.
 func (s *Server) Close(ctx context.Context) error {
 	s.cancel()
+	// Shutdown would wait some seconds for a request on connections that never had one.
+	defer time.AfterFunc(unusedGrace, s.unused.close).Stop()
 	if err := s.http.Shutdown(ctx); err != nil {
 		return s.http.Close()
 	}
@@ -82,10 +85,19 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /openapi.json", s.openapi)
 	mux.HandleFunc("GET /v1/node", s.node)
-	if s.opts.Pages != nil {
-		mux.Handle("GET /", http.FileServerFS(s.opts.Pages))
+	if s.opts.Pages == nil {
+		return s.guarded(mux)
 	}
-	return s.guarded(mux)
+	// The pages have a mux of their own: in one with the requests above, a GET of a path that only takes a POST would be that of a page.
+	pages := http.NewServeMux()
+	pages.Handle("GET /", http.FileServerFS(s.opts.Pages))
+	return s.guarded(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern == "" && !strings.HasPrefix(r.URL.Path, "/v1/") {
+			pages.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
 }
 
 // guarded answers what the mux refuses in our form, and survives a handler's panic.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -112,6 +113,15 @@ func TestAnswersAndErrors(t *testing.T) {
 		{"POST", "/v1/streams/none", `{}`, js, 404, "42P01"},
 		{"DELETE", "/v1/streams/s", `{}`, js, 400, "error"},
 		{"PUT", "/v1/streams/s", "", nil, 405, "error"},
+		{"GET", "/v1/streams/s", "", nil, 405, "POST"},
+		{"GET", "/v1/sql", "", nil, 405, "POST"},
+		{"POST", "/v1/node", "", nil, 405, "GET"},
+		{"GET", "/v1/nothing", "", nil, 404, "error"},
+		{"GET", "/v1/live?sql=DROP+TABLE+t", "", nil, 400, "only a SELECT"},
+		{"GET", "/v1/live?sql=INSERT+INTO+t+VALUES+(1,'x')", "", nil, 400, "only a SELECT"},
+		{"POST", "/v1/sql", `{"sql":"SET colour = 'red'"}`, js, 404, "42704"},
+		{"POST", "/v1/sql", `{"sql":"RESET colour"}`, js, 404, "42704"},
+		{"POST", "/v1/sql", `{"sql":"SET statement_timeout = 0; SET my.own = 'x'; SHOW my.own"}`, js, 200, `["x"]`},
 		{"GET", "/nowhere", "", nil, 404, "error"},
 		{"POST", "/v1/sql", `{"sql":"SELECT $1::BIGINT + 1 AS x, $2::VARCHAR AS y, $3::DOUBLE IS NULL","params":[41,"q\"",null]}`, js, 200, `[42,"q\""`},
 		{"POST", "/v1/sql", `{"sql":"SELECT 1","params":[1]}`, js, 400, "42P02"},
@@ -267,3 +277,43 @@ type discard struct{ h http.Header }
 func (d discard) Header() http.Header         { return d.h }
 func (d discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d discard) WriteHeader(int)             {}
+
+// TestTokenOfLargeAnswer wants the token in the header of an answer that is sent before its end is known.
+func TestTokenOfLargeAnswer(t *testing.T) {
+	d := open(t)
+	for _, accept := range []string{"application/json", "application/x-ndjson", "text/csv", "application/vnd.apache.arrow.stream"} {
+		res, body := d.do("POST", "/v1/sql", "SELECT i, repeat('x', 100) AS x FROM range(20000) r(i)", "Content-Type", "text/plain", "Accept", accept)
+		if res.StatusCode != http.StatusOK || len(body) < bufferedBytes || res.Header.Get(tokenHeader) == "" {
+			t.Errorf("%s: status %d, %d bytes, token %q", accept, res.StatusCode, len(body), res.Header.Get(tokenHeader))
+		}
+	}
+}
+
+// TestCloseWithUnusedConnection wants a server to close at once although a client has opened a connection that it does not use.
+func TestCloseWithUnusedConnection(t *testing.T) {
+	s := NewServer(Options{Logger: slog.New(slog.DiscardHandler), Healthy: func() error { return nil }})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if res, err := http.Get("http://" + l.Addr().String() + "/healthz"); err != nil || res.Body.Close() != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if err := s.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > 2*time.Second {
+		t.Errorf("closing took %s", took)
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
+}

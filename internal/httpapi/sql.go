@@ -201,6 +201,9 @@ const bufferedBytes = 256 << 10
 // writeResult sends rows in the form that Accept asks for.
 func writeResult(ctx context.Context, w http.ResponseWriter, accept string, res *session.Result) {
 	out := &heldBack{w: w}
+	if t := res.Token(); t != "" {
+		w.Header().Set(tokenHeader, t) // of a read it is known from the start, and a large answer does not wait for its end
+	}
 	var err error
 	switch {
 	case strings.Contains(accept, "application/x-ndjson"), strings.Contains(accept, "application/jsonl"):
@@ -224,6 +227,7 @@ func writeResult(ctx context.Context, w http.ResponseWriter, accept string, res 
 		return
 	}
 	if !out.sent {
+		w.Header().Del(tokenHeader)
 		writeError(w, err)
 		return
 	}

@@ -35,6 +35,8 @@ type Format struct {
 	CloudEvent map[string]string
 	// BodyBytesMax and EventBytesMax bound the body and one event.
 	BodyBytesMax, EventBytesMax int64
+	// BodyBytes is how large the body is said to be, 0 if it is not known. It is a hint only.
+	BodyBytes int64
 }
 
 // Decoded is what a body holds.

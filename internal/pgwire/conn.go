@@ -49,9 +49,7 @@ type conn struct {
 	portals    map[string]*portal
 	direct     portal // the unnamed portal, made anew by every Bind
 
-	settings settings
-	// failed says that an error that the session does not know of has ended the transaction block.
-	failed     bool
+	settings   settings
 	readOnly   bool // the block was begun as one that only reads
 	savepoints []savepoint
 	writes     int // statements of the block that changed something
@@ -220,13 +218,7 @@ func fatal(err error) bool {
 var errConnectionLost = errors.New("connection lost")
 
 // status is the state of the transaction block.
-func (c *conn) status() session.TxState {
-	s := c.session.Tx()
-	if s == session.TxOpen && c.failed {
-		return session.TxFailed
-	}
-	return s
-}
+func (c *conn) status() session.TxState { return c.session.Tx() }
 
 // ready tells the client that it can go on, and sends everything.
 func (c *conn) ready() error {
@@ -240,7 +232,7 @@ func (c *conn) ready() error {
 
 // forgetBlock drops what is known of a transaction block.
 func (c *conn) forgetBlock() {
-	c.failed, c.readOnly, c.writes, c.savepoints = false, false, 0, nil
+	c.readOnly, c.writes, c.savepoints = false, 0, nil
 }
 
 // refuseWrite refuses a statement that changes something where only reading is allowed.
@@ -270,8 +262,8 @@ func (c *conn) transactionEnded() {
 // fail sends an error and notes that it ended the transaction block. text is the statement, if its error has a position in a text that begins
 // at byte offset.
 func (c *conn) fail(err error, whole string, offset int) {
-	if c.session != nil && c.session.Tx() == session.TxOpen {
-		c.failed = true
+	if c.session != nil {
+		c.session.Fail()
 	}
 	c.appendError(c.faultOf(err), "ERROR", whole, offset)
 }

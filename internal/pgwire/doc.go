@@ -31,5 +31,5 @@
 //   - A portal or cursor made in a transaction block ends with it, unless it was declared WITH HOLD; a cursor may be declared outside of one.
 //   - FETCH from a subscription waits for at least one row, or until its timeout; then it returns what there is.
 //   - TimeZone decides how a TIMESTAMPTZ is written, not how text without an offset is read: that is UTC, as in SQL.
-//   - Savepoints are accepted as long as nothing was written since the savepoint that is rolled back to.
+//   - ROLLBACK TO takes back what was written since the savepoint; what was read since stays read when COMMIT looks for conflicts.
 package pgwire

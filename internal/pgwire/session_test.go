@@ -92,8 +92,13 @@ func TestSavepoints(t *testing.T) {
 	want(t, c.sql("BEGIN; SAVEPOINT a; SELECT nope FROM t"), "C:BEGIN C:SAVEPOINT E:42703 Z:E")
 	want(t, c.sql("ROLLBACK TO SAVEPOINT a"), "C:ROLLBACK Z:T")
 	want(t, c.sql("INSERT INTO t VALUES (1, 'a')"), "C:INSERT_0_1 Z:T")
-	want(t, c.sql("ROLLBACK TO a"), "E:0A000 Z:E")
-	want(t, c.sql("ROLLBACK"), "C:ROLLBACK Z:I")
+	want(t, c.sql("SAVEPOINT b"), "C:SAVEPOINT Z:T")
+	want(t, c.sql("INSERT INTO t VALUES (2, 'b'); INSERT INTO t VALUES (2, 'again')"), "C:INSERT_0_1 E:23505 Z:E")
+	want(t, c.sql("ROLLBACK TO b"), "C:ROLLBACK Z:T")
+	want(t, c.sql("SELECT id FROM t ORDER BY id"), "T:id/23 D:1 C:SELECT_1 Z:T")
+	want(t, c.sql("INSERT INTO t VALUES (3, 'c')"), "C:INSERT_0_1 Z:T")
+	want(t, c.sql("COMMIT"), "C:COMMIT Z:I")
+	want(t, c.sql("SELECT id FROM t ORDER BY id"), "T:id/23 D:1 D:3 C:SELECT_2 Z:I")
 }
 
 func TestParametersAndFormats(t *testing.T) {

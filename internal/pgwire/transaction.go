@@ -14,9 +14,11 @@ type savepointStatement struct {
 	verb, name string
 }
 
-// savepoint is a place in the transaction block that can be returned to as long as nothing was written after it.
+// savepoint is a place in the transaction block that can be returned to.
 type savepoint struct {
-	name   string
+	name string
+	mark int
+	// writes is how many statements had written by then.
 	writes int
 }
 
@@ -107,7 +109,6 @@ func (c *conn) runRollback() error {
 		c.notice("WARNING", fault.NoActiveTransaction, "there is no transaction in progress")
 		return nil
 	}
-	c.failed = false
 	return c.controlInside("ROLLBACK")
 }
 
@@ -151,7 +152,7 @@ func (c *conn) runSavepoint(p *portal, o *savepointStatement) error {
 		if len(c.savepoints) >= portalsMost {
 			return fault.New(fault.LimitExceeded, "too many savepoints: at most %d", portalsMost)
 		}
-		c.savepoints = append(c.savepoints, savepoint{o.name, c.writes})
+		c.savepoints = append(c.savepoints, savepoint{o.name, c.session.Mark(), c.writes})
 		return nil
 	}
 	i := len(c.savepoints) - 1
@@ -165,28 +166,10 @@ func (c *conn) runSavepoint(p *portal, o *savepointStatement) error {
 		c.savepoints = c.savepoints[:i]
 		return nil
 	}
-	if c.writes != c.savepoints[i].writes {
-		return fault.New(fault.FeatureNotSupported, "rows that were written since the savepoint cannot be taken back alone").
-			WithHint("A transaction takes effect as a whole: ROLLBACK it and begin again.")
-	}
+	c.session.ReturnTo(c.savepoints[i].mark)
+	c.writes = c.savepoints[i].writes
 	c.savepoints = c.savepoints[:i+1]
-	return c.recoverBlock()
-}
-
-// recoverBlock makes a failed block one that goes on. A block that failed inside the session can only be begun anew, which loses nothing as long
-// as nothing was written.
-func (c *conn) recoverBlock() error {
-	c.failed = false
-	if c.session.Tx() != session.TxFailed {
-		return nil
-	}
-	if c.writes > 0 {
-		return fault.New(fault.FeatureNotSupported, "the statement that failed has ended the whole transaction").WithHint("ROLLBACK and begin again.")
-	}
-	if err := c.controlInside("ROLLBACK"); err != nil {
-		return err
-	}
-	return c.controlInside("BEGIN")
+	return nil
 }
 
 func (c *conn) runSetTransaction(o *sql.SetTransaction) error {

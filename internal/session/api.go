@@ -74,6 +74,8 @@ type IngestOptions struct {
 	Delete bool
 	// MaxBytes bounds the body, 0 for the default.
 	MaxBytes int64
+	// BodyBytes is how large the body is said to be, 0 if it is not known. It is a hint only.
+	BodyBytes int64
 }
 
 // IngestError says why one event of a request was refused.

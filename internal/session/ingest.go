@@ -63,7 +63,7 @@ func (s *Session) ingest(ctx context.Context, rel *catalog.Relation, body io.Rea
 		return IngestResult{}, err
 	}
 	f := &ingest.Format{ContentType: o.ContentType, Columns: rel.Columns, Defaults: defaults, Table: rel.Kind == catalog.Table, Delete: o.Delete,
-		Key: rel.Key, CloudEvent: o.CloudEvent, BodyBytesMax: bodyBytesMax, EventBytesMax: eventBytesMax}
+		Key: rel.Key, CloudEvent: o.CloudEvent, BodyBytesMax: bodyBytesMax, EventBytesMax: eventBytesMax, BodyBytes: o.BodyBytes}
 	if o.MaxBytes > 0 {
 		f.BodyBytesMax = o.MaxBytes
 	}
@@ -427,10 +427,7 @@ func (s *Session) copyFrom(ctx context.Context, whole string, st *sql.Copy, form
 		}
 		done, err := s.copyRows(ctx, to, columns, b)
 		if err != nil {
-			if s.tx == TxOpen {
-				s.endTx()
-				s.tx = TxFailed
-			}
+			s.Fail()
 			return 0, userError(err)
 		}
 		r.tag, r.token = fmt.Sprintf("COPY %d", b.Len), done.token

@@ -107,50 +107,38 @@ func (s *Session) Database() *Database { return s.db }
 // Tx is the state of the transaction block.
 func (s *Session) Tx() TxState { return s.tx }
 
+// Fail notes that the client was told of an error: an open transaction block takes nothing more until it ends, or returns to a mark.
+func (s *Session) Fail() {
+	if s.tx == TxOpen {
+		s.tx = TxFailed
+	}
+}
+
+// Mark is the place that the transaction block has come to; see ReturnTo.
+func (s *Session) Mark() int { return len(s.pending) }
+
+// ReturnTo takes back what the transaction block has written since a mark of it, and lets a failed block go on.
+func (s *Session) ReturnTo(mark int) {
+	if s.tx == TxIdle {
+		return
+	}
+	s.tx = TxOpen
+	s.pending = slices.Clip(s.pending[:min(mark, len(s.pending))]) // results that are still open read what lies behind
+}
+
 // Close ends the session: an open transaction is rolled back.
 func (s *Session) Close() { s.endTx() }
 
-// afterSetting names the setting with the token that reads wait for.
-const afterSetting = "tidemill.after"
-
-// Setting returns a setting of the session by its lower-case name.
-func (s *Session) Setting(name string) (string, bool) {
-	if v, ok := s.settings[name]; ok {
-		return v, true
-	}
-	switch name {
-	case afterSetting:
-		return "", true
-	case "tidemill.workers":
-		return fmt.Sprint(s.db.workers), true
-	}
-	return "", false
-}
-
-// Set sets a setting of the session.
-func (s *Session) Set(name, value string) error {
-	if strings.HasPrefix(name, "tidemill.") {
-		if name != afterSetting {
-			return fault.New(fault.UndefinedObject, "there is no setting %q that can be set", name).WithHint("tidemill.after takes a token")
-		}
-		if value != "" {
-			if _, err := token.Parse(value); err != nil {
-				return userError(err)
-			}
-		}
-	}
-	s.settings[name] = value
-	return nil
-}
-
-// Prepare parses and binds one statement; see door.
+// Prepare parses and binds one statement; see door. An error fails an open transaction block.
 func (s *Session) Prepare(ctx context.Context, text string, params []row.Type) (*Prepared, error) {
 	stmt, err := sql.Parse(text)
 	if err != nil {
+		s.Fail()
 		return nil, userError(err)
 	}
 	p := &Prepared{bound: boundStatement{text: text, stmt: stmt, given: params}}
 	if err := s.bind(ctx, p); err != nil {
+		s.Fail()
 		return nil, userError(err)
 	}
 	return p, nil
@@ -205,10 +193,7 @@ func (s *Session) Execute(ctx context.Context, p *Prepared, args []row.Value) (*
 	}
 	r, err := s.execute(ctx, p, args)
 	if err != nil {
-		if s.tx == TxOpen {
-			s.endTx()
-			s.tx = TxFailed
-		}
+		s.Fail()
 		return nil, userError(err)
 	}
 	return r, nil
@@ -340,14 +325,14 @@ func (s *Session) write(ctx context.Context, ws []write, tag string) (*Result, e
 		s.wrote(ps)
 		return &Result{tag: tag, token: s.db.writeToken(ps)}, nil
 	}
-	s.pending = append(s.pending, ws...)
 	n := 0
-	for _, w := range s.pending {
+	for _, w := range slices.Concat(s.pending, ws) {
 		n += w.rows.Len
 	}
 	if n > pendingRowsMax {
 		return nil, fault.New(fault.LimitExceeded, "a transaction writes at most %d rows", pendingRowsMax).WithHint("COMMIT in between")
 	}
+	s.pending = append(s.pending, ws...)
 	return &Result{tag: tag}, nil
 }
 
@@ -442,15 +427,19 @@ func (s *Session) setting(st sql.Statement) (*Result, error) {
 	switch st := st.(type) {
 	case *sql.Set:
 		value := strings.Join(st.Values, ", ")
-		if st.Default {
-			delete(s.settings, st.Name)
+		if !st.Default {
+			err = s.Set(st.Name, value)
 			break
 		}
-		err = s.Set(st.Name, value)
+		if err = knownSetting(st.Name); err == nil {
+			delete(s.settings, st.Name)
+		}
 	case *sql.Reset:
 		if st.All {
 			clear(s.settings)
-		} else {
+			break
+		}
+		if err = knownSetting(st.Name); err == nil {
 			delete(s.settings, st.Name)
 		}
 	case *sql.Discard:

@@ -393,6 +393,9 @@ func TestSerialization(t *testing.T) {
 	b.must(`BEGIN`, `INSERT INTO s VALUES (4)`)
 	b.fails("22P02", `INSERT INTO s SELECT CAST('x' AS INTEGER)`)
 	b.fails("25P02", `SELECT 1`)
+	b.must(`ROLLBACK`, `BEGIN`)
+	b.fails("42P01", `SELECT * FROM nowhere`) // also what fails before it runs
+	b.fails("25P02", `SELECT 1`)
 	b.must(`ROLLBACK`)
 	a.want(`SELECT count(*) FROM s`, "3")
 }

@@ -141,9 +141,7 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 		return Event{}, subscriptionError(err)
 	}
 	if f.Rows != nil && !f.Snapshot && s.conflate > 0 {
-		if f, err = s.conflated(ctx, f); err != nil {
-			return Event{}, subscriptionError(err)
-		}
+		f = s.conflated(ctx, f)
 	}
 	ev := Event{Kind: ChangeEvent, Token: s.db.readToken(f.Tick), Rows: f.Rows, More: f.More, Reset: f.Reset || (f.Snapshot && s.first),
 		frame: &sharedFrame{f, s.encoder}}
@@ -161,7 +159,7 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 }
 
 // conflated joins the changes that arrive until the next one is due.
-func (s *Subscription) conflated(ctx context.Context, f *hub.Frame) (*hub.Frame, error) {
+func (s *Subscription) conflated(ctx context.Context, f *hub.Frame) *hub.Frame {
 	due := s.last.Add(s.conflate)
 	parts, tick := []*row.Batch{f.Rows}, f.Tick
 	for {
@@ -172,15 +170,12 @@ func (s *Subscription) conflated(ctx context.Context, f *hub.Frame) (*hub.Frame,
 		bounded, cancel := context.WithTimeout(ctx, wait)
 		next, err := s.sub.Next(bounded)
 		cancel()
-		if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-			break
-		}
 		if err != nil {
-			return nil, err
+			break // it is due; or the subscription is over, which the next call says: what was collected is sent all the same
 		}
 		if next.Snapshot {
 			s.last = s.db.now()
-			return next, nil // starting over voids what was collected
+			return next // starting over voids what was collected
 		}
 		tick = next.Tick
 		if next.Rows != nil {
@@ -189,13 +184,13 @@ func (s *Subscription) conflated(ctx context.Context, f *hub.Frame) (*hub.Frame,
 	}
 	s.last = s.db.now()
 	if len(parts) == 1 {
-		return f, nil
+		return f
 	}
 	out := &hub.Frame{Tick: tick}
 	if b := view.Consolidate(row.Concat(parts)); b != nil && b.Len > 0 {
 		out.Rows = b
 	}
-	return out, nil
+	return out
 }
 
 func subscriptionError(err error) error {
@@ -283,6 +278,9 @@ func (s *Session) Subscribe(ctx context.Context, r SubscribeRequest) (*Subscript
 	var err error
 	release := func() {}
 	if r.SQL != "" {
+		if err := onlySelect(r.SQL); err != nil {
+			return nil, err
+		}
 		shape, columns, release, err = db.shapeOfQuery(ctx, r.SQL, sql.Text{SQL: r.SQL})
 	} else {
 		shape, columns, err = db.shapeOfRelation(r.Relation, r.Equals)
@@ -302,6 +300,22 @@ func (s *Session) Subscribe(ctx context.Context, r SubscribeRequest) (*Subscript
 		return nil, subscriptionError(err)
 	}
 	return &Subscription{db: db, columns: columns, sub: sub, release: release, conflate: r.Conflate, encoder: row.NewRowEncoder(columns), first: reset}, nil
+}
+
+// onlySelect refuses the text of a subscription that is anything but one query.
+func onlySelect(text string) error {
+	stmt, err := sql.Parse(text)
+	if err != nil {
+		return userError(err)
+	}
+	if _, is := stmt.(*sql.Select); is {
+		return nil
+	}
+	f := fault.New(fault.SyntaxError, "only a SELECT can be subscribed to")
+	if tag := stmt.Tag(); tag != "" {
+		f = f.WithDetail("this is %s", tag)
+	}
+	return f.WithHint("POST other statements to /v1/sql")
 }
 
 // startOf reads a resume token. One of an earlier run starts over.
