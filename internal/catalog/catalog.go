@@ -52,6 +52,8 @@ type Relation struct {
 	// one being Columns.
 	Columns  row.Schema
 	Versions []row.Schema
+	// Alterations lead from each version to the next one.
+	Alterations []Alteration `json:",omitempty"`
 	// Defaults has SQL text per column, empty for none.
 	Defaults []string
 	// Key are the positions of the primary key of a table, or of a unique key of a view.

@@ -229,7 +229,7 @@ func (b *bootstrap) add(t Tick) {
 	var size int64
 	for _, id := range b.view.reads {
 		if d := t.Changes[id]; d != nil {
-			kept.Changes[id] = d
+			kept.Changes[id] = b.view.input(id, d)
 			size += d.Size()
 		}
 	}
@@ -305,6 +305,7 @@ func (e *Engine) Drop(ctx context.Context, id uint64) error {
 		e.published.Lock()
 		delete(e.clocks, id)
 		delete(e.published.stores, id)
+		delete(e.published.decoders, id)
 		delete(e.published.applied, id)
 		delete(e.published.stopped, id)
 		close(e.published.advanced)

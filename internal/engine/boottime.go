@@ -66,7 +66,8 @@ func (f *timedFeed) open(ctx context.Context, name string) (*history, error) {
 	in := f.e.queues.inputs[id]
 	f.e.queues.Unlock()
 	end, ok := f.b.from.applied[id]
-	if in == nil || in.time == nil || !ok {
+	d := f.b.from.decoders[id]
+	if in == nil || in.time == nil || d == nil || !ok {
 		return nil, fmt.Errorf("reading %s: relation %d is gone", name, id)
 	}
 	h := &history{name: name, id: id, clock: newClock(*in.time), groups: make(chan group, 8)}
@@ -74,7 +75,7 @@ func (f *timedFeed) open(ctx context.Context, name string) (*history, error) {
 		defer close(h.groups)
 		var open group
 		h.err = f.e.opts.Log.ReadRange(ctx, in.rel.Topic(), 0, end, func(rec log.Record) error {
-			if err := f.e.gather(in, rec, &open); err != nil || !rec.Last {
+			if err := f.e.gather(in.time, d, rec, &open); err != nil || !rec.Last {
 				return err
 			}
 			g := open
@@ -96,8 +97,8 @@ func (f *timedFeed) open(ctx context.Context, name string) (*history, error) {
 }
 
 // gather adds a record to the group that is being read, unless it belongs to a transaction that never committed.
-func (e *Engine) gather(in *input, rec log.Record, open *group) error {
-	b, err := e.visible(in, rec)
+func (e *Engine) gather(t *EventTime, d *decoder, rec log.Record, open *group) error {
+	b, err := e.visible(d, rec)
 	if err != nil || b == nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func (e *Engine) gather(in *input, rec log.Record, open *group) error {
 	open.batches = append(open.batches, b)
 	open.rows += b.Len
 	open.taken = h.Ingested.UnixMicro()
-	open.spans = append(open.spans, in.time.spanOf(b, rec.Partition, h.Ingested))
+	open.spans = append(open.spans, t.spanOf(d.rel, b, rec.Partition, h.Ingested))
 	return nil
 }
 

@@ -4,14 +4,13 @@ import (
 	"math"
 	"time"
 
+	"github.com/tidemill/tidemill/internal/catalog"
 	"github.com/tidemill/tidemill/internal/dataflow"
 	"github.com/tidemill/tidemill/internal/row"
 )
 
 // EventTime says how far the event time of a stream has come.
 type EventTime struct {
-	// Column has the event time: a TIMESTAMP, TIMESTAMPTZ or DATE.
-	Column int
 	// Mark returns the watermark for the latest event time, both in microseconds since 1970-01-01 UTC; ok is false if it has none. It never
 	// decreases with its argument. It is called by one goroutine at a time.
 	Mark func(latest int64) (mark int64, ok bool)
@@ -51,11 +50,11 @@ type span struct {
 	ingested         int64
 }
 
-// spanOf finds the event times of a batch.
-func (t *EventTime) spanOf(b *row.Batch, partition uint16, ingested time.Time) span {
+// spanOf finds the event times of a batch of the relation.
+func (t *EventTime) spanOf(rel *catalog.Relation, b *row.Batch, partition uint16, ingested time.Time) span {
 	s := span{partition: partition, ingested: ingested.UnixMicro(), earliest: math.MaxInt64, latest: math.MinInt64}
 	limit := s.ingested + t.FutureLimit.Microseconds()
-	v := &b.Cols[t.Column]
+	v := &b.Cols[rel.Columns.Index(rel.Watermark.Column)]
 	for i := range b.Len {
 		if v.Null(i) || b.Weight(i) < 0 {
 			continue

@@ -96,6 +96,7 @@ type Engine struct {
 		tick     uint64
 		applied  map[uint64]log.Offset // per stored relation: everything below is in tick
 		stores   map[uint64]*view.Store
+		decoders map[uint64]*decoder // of the stored relations, as of the tick
 		stopped  map[uint64]error
 		advanced chan struct{} // closed and replaced with each tick
 	}
@@ -128,6 +129,7 @@ func New(o Options) *Engine {
 	e.published.tick = 1
 	e.published.applied = map[uint64]log.Offset{}
 	e.published.stores = map[uint64]*view.Store{}
+	e.published.decoders = map[uint64]*decoder{}
 	e.published.stopped = map[uint64]error{}
 	e.published.advanced = make(chan struct{})
 	e.done.Go(e.loop)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/tidemill/tidemill/internal/catalog"
 	"github.com/tidemill/tidemill/internal/log"
@@ -15,9 +16,9 @@ import (
 
 // input is a stream or table: what its reader has decoded and the loop has not yet taken.
 type input struct {
-	rel    *catalog.Relation
-	codecs []*row.Codec // by schema version
-	store  *view.Store  // of a table
+	rel    *catalog.Relation // as it was added: for its ID, topic and name
+	def    atomic.Pointer[decoder]
+	store  *view.Store // of a table; the loop's own
 	cancel context.CancelFunc
 	space  chan struct{} // cap 1: signalled when the loop took something
 	time   *EventTime    // of a stream with a watermark
@@ -34,6 +35,7 @@ type input struct {
 // group is what was appended together: it is applied in one tick.
 type group struct {
 	batches []*row.Batch
+	schemas []int      // the version of the schema of each batch
 	end     log.Offset // above the last record
 	rows    int
 	bytes   int64
@@ -47,15 +49,13 @@ type group struct {
 // for a stream.
 func (e *Engine) AddInput(rel *catalog.Relation, store *view.Store, started bool) error {
 	in := &input{rel: rel, store: store, space: make(chan struct{}, 1)}
+	d, err := newDecoder(rel)
+	if err != nil {
+		return err
+	}
+	in.def.Store(d)
 	if e.opts.EventTime != nil && rel.Kind == catalog.Stream {
 		in.time = e.opts.EventTime(rel)
-	}
-	for _, s := range rel.Versions {
-		c, err := row.NewCodec(s)
-		if err != nil {
-			return fmt.Errorf("preparing to read %s: %w", rel.Name, err)
-		}
-		in.codecs = append(in.codecs, c)
 	}
 	if in.time != nil {
 		if err := e.call(context.Background(), func() { e.clocks[rel.ID] = newClock(*in.time) }); err != nil {
@@ -67,6 +67,7 @@ func (e *Engine) AddInput(rel *catalog.Relation, store *view.Store, started bool
 	e.queues.Unlock()
 	e.published.Lock()
 	e.published.applied[rel.ID] = 0
+	e.published.decoders[rel.ID] = d
 	if store != nil {
 		store.Publish(e.published.tick)
 		e.published.stores[rel.ID] = store
@@ -149,17 +150,18 @@ func (r *reader) take(rec log.Record) error {
 	if err != nil {
 		return fmt.Errorf("record %d: %w", rec.Offset, err)
 	}
-	b, err := r.in.decode(h, body)
+	d := r.in.def.Load()
+	b, err := d.decode(h, body)
 	if err != nil {
 		return fmt.Errorf("record %d: %w", rec.Offset, err)
 	}
-	r.open.batches = append(r.open.batches, b)
+	r.open.batches, r.open.schemas = append(r.open.batches, b), append(r.open.schemas, d.version())
 	r.open.rows += b.Len
 	r.open.bytes += int64(len(rec.Body))
 	r.open.tx, r.open.final = h.Tx, h.Final
 	r.open.taken = h.Ingested.UnixMicro()
 	if r.in.time != nil {
-		r.open.spans = append(r.open.spans, r.in.time.spanOf(b, rec.Partition, h.Ingested))
+		r.open.spans = append(r.open.spans, r.in.time.spanOf(d.rel, b, rec.Partition, h.Ingested))
 	}
 	r.next = rec.Offset + 1
 	if !rec.Last {
@@ -169,17 +171,6 @@ func (r *reader) take(rec log.Record) error {
 	g := r.open
 	r.open = group{}
 	return r.e.enqueue(r.ctx, r.in, g)
-}
-
-func (in *input) decode(h record.Header, body []byte) (*row.Batch, error) {
-	if int(h.Schema) >= len(in.codecs) {
-		return nil, fmt.Errorf("%w: schema version %d of %s is not known", record.ErrMalformed, h.Schema, in.rel.Name)
-	}
-	b, err := in.codecs[h.Schema].Decode(body)
-	if err != nil || int(h.Schema) == len(in.codecs)-1 {
-		return b, err
-	}
-	return row.Upgrade(b, in.rel.Versions[h.Schema], in.rel.Columns, nil), nil
 }
 
 // incompleteLocked reports whether the queue waits for the rest of the transaction at its head: it must come in whatever its size, or

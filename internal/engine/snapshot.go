@@ -19,10 +19,11 @@ type Snapshot struct {
 	Tick uint64
 	e    *Engine
 
-	mu      sync.Mutex
-	stores  map[uint64]*view.Snapshot
-	applied map[uint64]log.Offset
-	stopped map[uint64]error
+	mu       sync.Mutex
+	stores   map[uint64]*view.Snapshot
+	applied  map[uint64]log.Offset
+	decoders map[uint64]*decoder
+	stopped  map[uint64]error
 }
 
 // Iterator walks a relation's rows in batches.
@@ -36,10 +37,14 @@ type Iterator interface {
 func (e *Engine) Snapshot(relations ...uint64) *Snapshot {
 	e.published.RLock()
 	defer e.published.RUnlock()
-	s := &Snapshot{Tick: e.published.tick, e: e, stores: map[uint64]*view.Snapshot{}, applied: e.appliedLocked(relations), stopped: map[uint64]error{}}
+	s := &Snapshot{Tick: e.published.tick, e: e, stores: map[uint64]*view.Snapshot{}, applied: e.appliedLocked(relations),
+		decoders: map[uint64]*decoder{}, stopped: map[uint64]error{}}
 	for _, id := range relations {
 		if st := e.published.stores[id]; st != nil {
 			s.stores[id] = st.At()
+		}
+		if d := e.published.decoders[id]; d != nil {
+			s.decoders[id] = d
 		}
 		if err := e.published.stopped[id]; err != nil {
 			s.stopped[id] = err
@@ -85,7 +90,7 @@ func (s *Snapshot) Scan(ctx context.Context, relation uint64, columns []int) (It
 	if !ok {
 		return nil, fmt.Errorf("relation %d is not in the snapshot", relation)
 	}
-	return s.e.scanTopic(ctx, relation, end, columns)
+	return s.e.scanTopic(ctx, s.decoders[relation], end, columns)
 }
 
 // storeScan walks a view or table.
@@ -115,19 +120,13 @@ type topicScan struct {
 	cancel  context.CancelFunc
 }
 
-func (e *Engine) scanTopic(ctx context.Context, relation uint64, end log.Offset, columns []int) (Iterator, error) {
-	e.queues.Lock()
-	in := e.queues.inputs[relation]
-	e.queues.Unlock()
-	if in == nil {
-		return nil, fmt.Errorf("relation %d is gone", relation)
-	}
+func (e *Engine) scanTopic(ctx context.Context, d *decoder, end log.Offset, columns []int) (Iterator, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	t := &topicScan{batches: make(chan *row.Batch, 8), cancel: cancel}
 	started := e.spawn(func() {
 		defer close(t.batches)
-		t.err = e.opts.Log.ReadRange(ctx, in.rel.Topic(), 0, end, func(rec log.Record) error {
-			b, err := e.visible(in, rec)
+		t.err = e.opts.Log.ReadRange(ctx, d.rel.Topic(), 0, end, func(rec log.Record) error {
+			b, err := e.visible(d, rec)
 			if err != nil || b == nil {
 				return err
 			}
@@ -152,7 +151,7 @@ func (e *Engine) scanTopic(ctx context.Context, relation uint64, end log.Offset,
 }
 
 // visible decodes a record, nil if it belongs to a transaction that never committed.
-func (e *Engine) visible(in *input, rec log.Record) (*row.Batch, error) {
+func (e *Engine) visible(d *decoder, rec log.Record) (*row.Batch, error) {
 	h, body, err := record.Parse(rec.Body)
 	if err != nil {
 		return nil, err
@@ -166,7 +165,7 @@ func (e *Engine) visible(in *input, rec log.Record) (*row.Batch, error) {
 	if aborted {
 		return nil, nil
 	}
-	return in.decode(h, body)
+	return d.decode(h, body)
 }
 
 func projectRows(b *row.Batch, columns []int) *row.Batch {

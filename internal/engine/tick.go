@@ -21,6 +21,7 @@ type viewState struct {
 	store *view.Store
 	// reads maps the relations' names in the graph to their IDs.
 	reads   map[string]uint64
+	shapes  map[uint64]*shape // of the relations that were altered since the graph was compiled
 	stopped error
 	time    timing
 	moved   bool // the times of the tick differ from those of the view's last step
@@ -113,8 +114,11 @@ func (e *Engine) runTick() (more bool) {
 // changesOf turns what was taken from an input into the change of its relation.
 func (e *Engine) changesOf(t *taken) (*row.Batch, error) {
 	var batches []*row.Batch
+	def := t.in.def.Load()
 	for i := range t.groups {
-		batches = append(batches, t.groups[i].batches...)
+		for k, b := range t.groups[i].batches {
+			batches = append(batches, def.upgrade(b, t.groups[i].schemas[k])) // what was decoded before the relation was altered
+		}
 	}
 	b := row.Concat(batches)
 	if b == nil || b.Len == 0 {
@@ -124,8 +128,8 @@ func (e *Engine) changesOf(t *taken) (*row.Batch, error) {
 		return b, nil
 	}
 	delta := b
-	if len(t.in.rel.Key) > 0 {
-		delta = upserts(t.in.store, t.in.rel.Key, b)
+	if len(def.rel.Key) > 0 {
+		delta = upserts(t.in.store, def.rel.Key, b)
 	} else {
 		delta = view.Consolidate(delta)
 	}
@@ -142,7 +146,7 @@ func (e *Engine) stepView(v *viewState, t Tick) {
 	in := map[string]*row.Batch{}
 	for name, id := range v.reads {
 		if b := t.Changes[id]; b != nil {
-			in[name] = b
+			in[name] = v.input(id, b)
 		}
 	}
 	if len(in) == 0 && !v.moved {
@@ -306,6 +310,10 @@ func parallel(n int, f func(int)) {
 func (e *Engine) publish(t Tick, applied map[uint64]log.Offset) {
 	e.published.Lock()
 	defer e.published.Unlock()
+	e.publishLocked(t, applied)
+}
+
+func (e *Engine) publishLocked(t Tick, applied map[uint64]log.Offset) {
 	for _, s := range e.published.stores {
 		s.Publish(t.Number)
 	}

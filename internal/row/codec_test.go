@@ -217,7 +217,7 @@ func touch(b *Batch) {
 	}
 }
 
-func TestUpgrade(t *testing.T) {
+func TestConversion(t *testing.T) {
 	from := Schema{{Name: "a", Type: T(Int32)}, {Name: "gone", Type: T(String)}, {Name: "C", Type: T(Float32)}}
 	to := Schema{{Name: "c", Type: T(Float64)}, {Name: "A", Type: T(Int64)}, {Name: "new", Type: T(String)}, {Name: "other", Type: T(Date)}}
 	b := NewBatchBuilder(from.Types(), 2)
@@ -228,7 +228,8 @@ func TestUpgrade(t *testing.T) {
 	}
 	in := b.Finish(2)
 	in.Weights = []int64{1, -1}
-	out := Upgrade(in, from, to, []Value{{}, {}, StringValue("dflt")})
+	c := Conversion{To: to, From: []int{2, 0, -1, -1}, Fill: []Value{{}, {}, StringValue("dflt")}}
+	out := c.Apply(in)
 	var got []string
 	for i := range out.Len {
 		for c := range out.Cols {

@@ -219,6 +219,9 @@ func (s *Session) exclusively(ctx context.Context, to *stored, f func() (*Result
 		return nil, userError(err)
 	}
 	defer to.release()
+	if s.db.storedOf(to.def) != to {
+		return nil, errAltered
+	}
 	if err := s.awaitOwn(ctx); err != nil {
 		return nil, err
 	}

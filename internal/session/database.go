@@ -68,6 +68,7 @@ type Database struct {
 	foreign   ForeignCatalog
 
 	ddlMu sync.Mutex // orders changes of the catalog
+	gate  gate
 	txMu  sync.Mutex // orders transactions over several topics
 
 	storedMu sync.RWMutex
@@ -256,7 +257,7 @@ func (db *Database) undefine(r *catalog.Relation) error {
 
 // openStored makes a stream or table readable and writable.
 func (db *Database) openStored(r *catalog.Relation, started bool) error {
-	s, err := newStored(r)
+	s, err := newStored(r, nil)
 	if err != nil {
 		return err
 	}

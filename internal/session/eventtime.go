@@ -67,7 +67,7 @@ func (db *Database) eventTime(r *catalog.Relation) *engine.EventTime {
 		db.logger.Error("a watermark could not be compiled", "stream", r.Name, "error", err)
 		return nil
 	}
-	return &engine.EventTime{Column: column, Created: r.CreatedAt,
+	return &engine.EventTime{Created: r.CreatedAt,
 		IdleTimeout: durationOption(r, "idle_timeout", idleTimeout), FutureLimit: durationOption(r, "future_limit", futureLimit),
 		Mark: func(latest int64) (int64, bool) {
 			cols, errs, err := program.Eval(&row.Batch{Cols: []row.Vec{row.TimeVec(typ, latest)}, Len: 1})

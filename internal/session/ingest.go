@@ -58,6 +58,7 @@ func (s *Session) ingest(ctx context.Context, rel *catalog.Relation, body io.Rea
 	if to == nil {
 		return IngestResult{}, fault.New(fault.UndefinedTable, "%s %q was dropped", rel.Kind, rel.Name)
 	}
+	rel = to.def
 	defaults, err := db.defaultsOf(ctx, rel)
 	if err != nil {
 		return IngestResult{}, err
@@ -224,11 +225,27 @@ func (s *Session) Lookup(ctx context.Context, q LookupRequest) (*LookupResult, e
 	if err := s.awaitReads(ctx); err != nil {
 		return nil, err
 	}
+	for {
+		seq, err := db.gate.settled(ctx)
+		if err != nil {
+			return nil, userError(err)
+		}
+		if r, err := s.lookup(ctx, q); db.gate.unchanged(seq) {
+			return r, err
+		}
+	}
+}
+
+func (s *Session) lookup(ctx context.Context, q LookupRequest) (*LookupResult, error) {
+	db := s.db
 	shape, columns, err := db.shapeOfRelation(q.Relation, q.Equals)
 	if err != nil {
 		return nil, err
 	}
 	rel := db.catalog.ByID(shape.Relation)
+	if rel == nil {
+		return nil, fault.New(fault.UndefinedTable, "%q was dropped", q.Relation)
+	}
 	if rel.Kind == catalog.Stream {
 		return nil, fault.New(fault.WrongObjectType, "%q is a stream and has no keys to look up", rel.Name).WithHint("query it with SELECT, or make a materialized view of it")
 	}

@@ -31,7 +31,11 @@ func (db *Database) writable(whole string, n sql.Name, verb string) (*stored, er
 		return nil, fault.New(fault.WrongObjectType, "cannot %s %q: a stream only takes new events", verb, r.Name).
 			WithHint("use a table with a primary key for rows that change").At(sql.PositionAt(whole, n.Pos))
 	}
-	return db.storedOf(r), nil
+	to := db.storedOf(r)
+	if to == nil {
+		return nil, fault.New(fault.UndefinedTable, "%s %q was dropped", r.Kind, r.Name)
+	}
+	return to, nil
 }
 
 func positionedAt(err error, whole string, pos int) error {

@@ -22,6 +22,7 @@ type selectPlan struct {
 	columns   row.Schema
 	node      plan.Node // nil if the plan has no form of ours; then relations is everything
 	relations []uint64
+	schemas   []int // the version of the schema of each relation
 	fast      *fastRead
 	version   uint64 // of the catalog
 	foreign   bool   // answered by the foreign catalog
@@ -109,6 +110,19 @@ func (db *Database) planSelect(ctx context.Context, whole string, frag sql.Text,
 	if db.foreign != nil && db.foreign.Owns(frag.SQL) {
 		return db.planForeign(ctx, frag, params)
 	}
+	for {
+		seq, err := db.gate.settled(ctx)
+		if err != nil {
+			return nil, err
+		}
+		p, err := db.planOnce(ctx, whole, frag, params)
+		if db.gate.unchanged(seq) {
+			return p, err
+		}
+	}
+}
+
+func (db *Database) planOnce(ctx context.Context, whole string, frag sql.Text, params []row.Type) (*selectPlan, error) {
 	key := cacheKey(frag.SQL, params)
 	version := db.catalog.Version()
 	if p := db.plans.get(key, version); p != nil {
@@ -130,8 +144,29 @@ func (db *Database) planSelect(ctx context.Context, whole string, frag sql.Text,
 	} else {
 		p.relations = db.allIDs()
 	}
+	for _, id := range p.relations {
+		p.schemas = append(p.schemas, db.schemaOf(id))
+	}
 	db.plans.put(key, p)
 	return p, nil
+}
+
+// schemaOf counts the versions of a relation's schema, 0 if it is not there.
+func (db *Database) schemaOf(id uint64) int {
+	if r := db.catalog.ByID(id); r != nil {
+		return 1 + len(r.Versions)
+	}
+	return 0
+}
+
+// fresh reports whether the relations have the columns that a query was planned with.
+func (db *Database) fresh(p *selectPlan) bool {
+	for i, id := range p.relations {
+		if db.schemaOf(id) != p.schemas[i] {
+			return false
+		}
+	}
+	return true
 }
 
 func cacheKey(text string, params []row.Type) string {
@@ -181,6 +216,26 @@ func (db *Database) runSelect(ctx context.Context, p *selectPlan, args []row.Val
 		}
 		return &Result{Columns: p.columns, tag: "SELECT", next: rows.Next, close: rows.Close}, nil
 	}
+	for {
+		seq, err := db.gate.settled(ctx)
+		if err != nil {
+			return nil, userError(err)
+		}
+		if !db.fresh(p) {
+			return nil, errAltered
+		}
+		r, err := db.readOnce(ctx, p, args, pending)
+		if db.gate.unchanged(seq) {
+			return r, err
+		}
+		if err == nil {
+			r.Close()
+		}
+	}
+}
+
+// readOnce answers a SELECT, rightly unless a relation is altered meanwhile.
+func (db *Database) readOnce(ctx context.Context, p *selectPlan, args []row.Value, pending []write) (*Result, error) {
 	snap := db.engine.Snapshot(p.relations...)
 	if p.fast != nil && pendingOf(pending, p.fast.relation) == nil {
 		b, ok, err := p.fast.run(db, snap, args)
@@ -196,7 +251,7 @@ func (db *Database) runSelect(ctx context.Context, p *selectPlan, args []row.Val
 			return r, nil
 		}
 	}
-	rows, err := db.reader.Query(ctx, p.text, args, &sources{ctx: ctx, db: db, snap: snap, pending: pending})
+	rows, err := db.reader.Query(ctx, p.text, args, newSources(ctx, db, snap, p.relations, pending))
 	if err != nil {
 		snap.Close()
 		return nil, userError(err)
@@ -251,8 +306,20 @@ type sources struct {
 	ctx  context.Context
 	db   *Database
 	snap *engine.Snapshot
+	// relations are those of the query, by their folded names.
+	relations map[string]*catalog.Relation
 	// pending are the writes of the transaction block that asks.
 	pending []write
+}
+
+func newSources(ctx context.Context, db *Database, snap *engine.Snapshot, relations []uint64, pending []write) *sources {
+	s := &sources{ctx: ctx, db: db, snap: snap, relations: make(map[string]*catalog.Relation, len(relations)), pending: pending}
+	for _, id := range relations {
+		if r := db.catalog.ByID(id); r != nil {
+			s.relations[catalog.Fold(r.Name)] = r
+		}
+	}
+	return s
 }
 
 // Scan implements duck.Sources.
@@ -260,7 +327,7 @@ func (s *sources) Scan(relation string, columns []int) (duck.Iterator, error) {
 	if sys := s.db.system[catalog.Fold(relation)]; sys != nil {
 		return sys.scan(s.ctx, s.db, columns)
 	}
-	r := s.db.catalog.Get(relation)
+	r := s.relations[catalog.Fold(relation)]
 	if r == nil {
 		return nil, fmt.Errorf("relation %s is gone", relation)
 	}
@@ -277,7 +344,7 @@ func (s *sources) Scan(relation string, columns []int) (duck.Iterator, error) {
 
 // Rows implements duck.Sizer.
 func (s *sources) Rows(relation string) int64 {
-	if r := s.db.catalog.Get(relation); r != nil {
+	if r := s.relations[catalog.Fold(relation)]; r != nil {
 		if v, err := s.snap.View(r.ID); err == nil && v != nil {
 			return v.Rows()
 		}

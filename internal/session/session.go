@@ -2,7 +2,9 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -145,7 +147,19 @@ func (s *Session) Prepare(ctx context.Context, text string, params []row.Type) (
 }
 
 // bind plans a statement against the catalog as it is now.
-func (s *Session) bind(ctx context.Context, p *Prepared) (err error) {
+func (s *Session) bind(ctx context.Context, p *Prepared) error {
+	for {
+		seq, err := s.db.gate.settled(ctx)
+		if err != nil {
+			return err
+		}
+		if err = s.bindOnce(ctx, p); s.db.gate.unchanged(seq) {
+			return err
+		}
+	}
+}
+
+func (s *Session) bindOnce(ctx context.Context, p *Prepared) (err error) {
 	b := &p.bound
 	b.version = s.db.catalog.Version()
 	switch st := b.stmt.(type) {
@@ -207,15 +221,34 @@ func endsTx(st sql.Statement) bool {
 	return false
 }
 
+// attemptsMax bounds how often a statement is planned anew because relations are altered while it runs.
+const attemptsMax = 10
+
 func (s *Session) execute(ctx context.Context, p *Prepared, args []row.Value) (*Result, error) {
+	for attempt := 1; ; attempt++ {
+		r, err := s.executeOnce(ctx, p, args)
+		if !errors.Is(err, errAltered) || attempt == attemptsMax {
+			return r, err
+		}
+		p.bound.version = staleVersion
+	}
+}
+
+// staleVersion is no version of a catalog.
+const staleVersion = math.MaxUint64
+
+func (s *Session) executeOnce(ctx context.Context, p *Prepared, args []row.Value) (r *Result, err error) {
 	if p.bound.version != s.db.catalog.Version() {
-		columns := p.Columns
+		params, columns := p.Params, p.Columns
 		if err := s.bind(ctx, p); err != nil {
 			return nil, err
 		}
-		if len(columns) != len(p.Columns) && columns != nil {
+		if !slices.Equal(params, p.Params) || (columns != nil && !slices.Equal(columns.Types(), p.Columns.Types())) {
 			return nil, fault.New(fault.FeatureNotSupported, "the columns of the prepared statement have changed").WithHint("prepare it again")
 		}
+	}
+	if s.pending, err = s.db.current(s.pending); err != nil {
+		return nil, err
 	}
 	b := &p.bound
 	switch st := b.stmt.(type) {
@@ -250,8 +283,6 @@ func (s *Session) execute(ctx context.Context, p *Prepared, args []row.Value) (*
 		return s.setting(st)
 	case *sql.VerifyView:
 		return nil, fault.New(fault.FeatureNotSupported, "VERIFY VIEW is not available in this version")
-	case *sql.Alter:
-		return nil, fault.New(fault.FeatureNotSupported, "ALTER is not available in this version").WithHint("create the relation anew")
 	}
 	return s.define(ctx, b)
 }
@@ -278,6 +309,8 @@ func (s *Session) define(ctx context.Context, b *boundStatement) (*Result, error
 		tag, err = s.db.drop(ctx, b.text, st)
 	case *sql.Comment:
 		tag, err = s.db.comment(ctx, b.text, st)
+	case *sql.Alter:
+		tag, err = s.db.alter(ctx, b.text, st)
 	default:
 		return nil, fault.New(fault.FeatureNotSupported, "%s is not available here", b.stmt.Tag())
 	}
@@ -346,7 +379,7 @@ func (s *Session) pendingRows(to *stored) *row.Batch {
 // readAt remembers which state of a table a statement of the block has read.
 func (s *Session) readAt(to *stored, last log.Offset) {
 	for _, m := range s.reads {
-		if m.table == to {
+		if m.table.storedWrites == to.storedWrites {
 			return
 		}
 	}
@@ -386,6 +419,10 @@ func (s *Session) transaction(ctx context.Context, st sql.Statement) (*Result, e
 
 // commit appends a block's writes, if nobody else wrote the tables that the block read.
 func (s *Session) commit(ctx context.Context, ws []write, reads []readMark) (*Result, error) {
+	ws, err := s.db.current(ws)
+	if err != nil {
+		return nil, err
+	}
 	sortMarks(reads)
 	for i, m := range reads {
 		if err := m.table.acquire(ctx); err != nil {

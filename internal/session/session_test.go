@@ -124,6 +124,13 @@ func codeOf(err error) string {
 	return string(f.Code)
 }
 
+// visible returns once everybody can see what the client has written.
+func (c *client) visible() {
+	if _, err := c.run("SELECT 1"); err != nil {
+		c.t.Error(err)
+	}
+}
+
 // transact runs statements as a transaction until it is not in conflict with another.
 func (c *client) transact(statements ...string) error {
 	for {
@@ -279,6 +286,7 @@ func TestConcurrentSessions(t *testing.T) {
 					return
 				}
 			}
+			s.visible()
 		})
 	}
 	for range 2 {

@@ -34,7 +34,7 @@ const (
 )
 
 func (v *sharedViews) acquire(ctx context.Context, db *Database, p *selectPlan) (uint64, func(), error) {
-	key := plan.Fingerprint(p.node) + "\n"
+	key := fmt.Sprint(plan.Fingerprint(p.node), p.schemas, "\n")
 	for _, id := range p.relations {
 		key += fmt.Sprintf("|%d", id)
 	}
@@ -130,5 +130,13 @@ func (db *Database) buildShared(ctx context.Context, p *selectPlan) (uint64, err
 	}
 	r.AppendOnly = g.AppendOnly()
 	store := view.New(view.Options{Schema: r.Columns, AppendOnly: g.AppendOnly()})
-	return r.ID, db.engine.AddView(ctx, r, g, store, reads)
+	err = db.engine.AddView(ctx, r, g, store, reads)
+	if db.fresh(p) {
+		return r.ID, err
+	}
+	// What the view was compiled for may not be what it read.
+	if err == nil {
+		_ = db.engine.Drop(context.WithoutCancel(ctx), r.ID)
+	}
+	return 0, errAltered
 }

@@ -198,7 +198,7 @@ func subscriptionError(err error) error {
 	case errors.Is(err, hub.ErrClosed):
 		return fault.New(fault.AdminShutdown, "the node is stopping").Wrap(err)
 	case errors.Is(err, hub.ErrDropped):
-		return fault.New(fault.UndefinedTable, "the relation of the subscription was dropped").Wrap(err)
+		return fault.New(fault.UndefinedTable, "the relation of the subscription was dropped or altered").WithHint("subscribe again").Wrap(err)
 	}
 	return userError(err)
 }
@@ -273,14 +273,33 @@ func (s *Session) Subscribe(ctx context.Context, r SubscribeRequest) (*Subscript
 	if err := s.awaitReads(ctx); err != nil {
 		return nil, err
 	}
+	if r.SQL != "" {
+		if err := onlySelect(r.SQL); err != nil {
+			return nil, err
+		}
+	}
+	for {
+		seq, err := db.gate.settled(ctx)
+		if err != nil {
+			return nil, userError(err)
+		}
+		sub, err := s.subscribe(ctx, r)
+		if db.gate.unchanged(seq) && !errors.Is(err, errAltered) {
+			return sub, err
+		}
+		if err == nil {
+			sub.Close()
+		}
+	}
+}
+
+func (s *Session) subscribe(ctx context.Context, r SubscribeRequest) (*Subscription, error) {
+	db := s.db
 	var shape hub.Shape
 	var columns row.Schema
 	var err error
 	release := func() {}
 	if r.SQL != "" {
-		if err := onlySelect(r.SQL); err != nil {
-			return nil, err
-		}
 		shape, columns, release, err = db.shapeOfQuery(ctx, r.SQL, sql.Text{SQL: r.SQL})
 	} else {
 		shape, columns, err = db.shapeOfRelation(r.Relation, r.Equals)

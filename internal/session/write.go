@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/internal/catalog"
+	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/ingest"
 	"github.com/tidemill/tidemill/internal/log"
 	"github.com/tidemill/tidemill/internal/record"
@@ -17,11 +18,16 @@ import (
 	"github.com/tidemill/tidemill/internal/token"
 )
 
-// stored is a stream or table that can be written.
+// stored is a stream or table that can be written, in one version of its definition. Rows of an earlier version can still be written: their records
+// say which it is.
 type stored struct {
 	def    *catalog.Relation
 	target ingest.Target
+	*storedWrites
+}
 
+// storedWrites is what all versions of a stream or table have in common.
+type storedWrites struct {
 	// lock orders the statements that read the table before they write it.
 	lock chan struct{}
 
@@ -29,7 +35,8 @@ type stored struct {
 	last log.Offset // of the last write by this node
 }
 
-func newStored(def *catalog.Relation) (*stored, error) {
+// newStored prepares to write a relation; before is the version before, nil for a new one.
+func newStored(def *catalog.Relation, before *stored) (*stored, error) {
 	c, err := row.NewCodec(def.Columns)
 	if err != nil {
 		return nil, fmt.Errorf("preparing to write %s: %w", def.Name, err)
@@ -38,12 +45,15 @@ func newStored(def *catalog.Relation) (*stored, error) {
 	if def.Kind == catalog.Table {
 		key = def.Key
 	}
-	s := &stored{def: def, lock: make(chan struct{}, 1)}
+	s := &stored{def: def, storedWrites: &storedWrites{lock: make(chan struct{}, 1)}}
+	if before != nil {
+		s.storedWrites = before.storedWrites
+	}
 	s.target = ingest.Target{Codec: c, Schema: uint32(len(def.Versions) - 1), Partitions: def.Partitions, Key: key, Ops: def.Kind == catalog.Table}
 	return s, nil
 }
 
-func (s *stored) acquire(ctx context.Context) error {
+func (s *storedWrites) acquire(ctx context.Context) error {
 	select {
 	case s.lock <- struct{}{}:
 		return nil
@@ -52,15 +62,15 @@ func (s *stored) acquire(ctx context.Context) error {
 	}
 }
 
-func (s *stored) release() { <-s.lock }
+func (s *storedWrites) release() { <-s.lock }
 
-func (s *stored) lastWrite() log.Offset {
+func (s *storedWrites) lastWrite() log.Offset {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last
 }
 
-func (s *stored) wrote(at log.Offset) {
+func (s *storedWrites) wrote(at log.Offset) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = max(s.last, at)
@@ -70,6 +80,29 @@ func (s *stored) wrote(at log.Offset) {
 type write struct {
 	to   *stored
 	rows *row.Batch
+}
+
+// current returns writes as those of the definitions there are now.
+func (db *Database) current(writes []write) ([]write, error) {
+	out := writes
+	for i, w := range writes {
+		now := db.storedOf(w.to.def)
+		switch {
+		case now == w.to:
+			continue
+		case now == nil:
+			return nil, fault.New(fault.UndefinedTable, "%s %q was dropped", w.to.def.Kind, w.to.def.Name)
+		}
+		c, err := now.def.Conversion(len(w.to.def.Versions) - 1)
+		if err != nil {
+			return nil, err
+		}
+		if &out[0] == &writes[0] {
+			out = slices.Clone(writes) // results that are still open read the others
+		}
+		out[i] = write{now, c.Apply(w.rows)}
+	}
+	return out, nil
 }
 
 // append stores writes, all or none and all in one tick, and returns where they ended.

@@ -11,14 +11,6 @@ type Drop struct {
 	Cascade bool
 }
 
-// Alter is ALTER … SET (…).
-type Alter struct {
-	Kind     Kind
-	IfExists bool
-	Name     Name
-	Options  Options
-}
-
 // Comment is COMMENT ON.
 type Comment struct {
 	Kind Kind
@@ -79,28 +71,6 @@ func (p *parser) drop() Statement {
 	if p.err == nil && !p.atEnd() {
 		p.unexpected(`",", CASCADE or the end of the statement`, "CASCADE", "RESTRICT")
 	}
-	return s
-}
-
-func (p *parser) alter() Statement {
-	start := p.tok.start
-	p.advance()
-	if p.refuseObject(start, "ALTER") {
-		return nil
-	}
-	s := &Alter{Kind: p.expectKind(), IfExists: p.accept("IF", "EXISTS")}
-	s.Name = p.name("the name of a " + strings.ToLower(s.Kind.String()))
-	if p.is("ADD", "DROP", "RENAME", "ALTER", "RESET", "OWNER", "ATTACH", "DETACH", "ENABLE", "DISABLE") {
-		what := strings.ToUpper(p.word())
-		hint := "A definition is changed by CREATE OR REPLACE " + s.Kind.String() + "; options by ALTER " + s.Kind.String() + " … SET (key = 'value')."
-		p.refuse(p.tok.start, "ALTER "+s.Kind.String()+" … "+what+" is not available", hint)
-		return nil
-	}
-	p.expect("SET")
-	if !p.isPunct("(") {
-		p.unexpected(`"("`).hint("Write SET (key = 'value', …).")
-	}
-	s.Options = p.options()
 	return s
 }
 
