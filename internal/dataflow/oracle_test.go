@@ -50,6 +50,8 @@ func evaluate(t *testing.T, n plan.Node, inputs map[string]*zset) *row.Batch {
 		return joined(t, n, evaluate(t, n.Left, inputs), evaluate(t, n.Right, inputs))
 	case *plan.Aggregate:
 		return grouped(t, n, evaluate(t, n.Input, inputs))
+	case *plan.TopN:
+		return topped(t, n, evaluate(t, n.Input, inputs))
 	}
 	t.Fatalf("no oracle for %T", n)
 	return nil

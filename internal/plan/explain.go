@@ -80,6 +80,8 @@ func (ex *explainer) line(n Node) string {
 		return "Sort by " + ex.sortKeys(n.Keys, ex.of(n.Input))
 	case *Limit:
 		return limitText(n)
+	case *TopN:
+		return ex.topN(n)
 	case *Unsupported:
 		return "Unsupported: " + n.What
 	}
@@ -265,6 +267,8 @@ func (ex *explainer) label(n Node) []string {
 		return concat(carried(n.Groups, ex.of(n.Input)), make([]string, len(n.Calls)))
 	case *Filter, *Distinct, *Sort, *Limit, *Union:
 		return ex.of(n.Inputs()[0])
+	case *TopN:
+		return concat(ex.of(n.Input), make([]string, len(n.Types())-len(n.Input.Types())))
 	case *Join:
 		switch n.Kind {
 		case Semi, Anti:

@@ -79,6 +79,10 @@ func (f *fingerprinter) line(n Node) string {
 		part("sort", fingerprintOrder(n.Keys))
 	case *Limit:
 		part("limit", strconv.FormatInt(n.Count, 10)+" "+strconv.FormatInt(n.Offset, 10))
+	case *TopN:
+		part("top", n.keptBy())
+		part("partition", exact(n.Partition...))
+		part("order", fingerprintOrder(n.Order))
 	case *Unsupported:
 		part("unsupported", strconv.Quote(n.What))
 		part("types", typeList(n.Width))

@@ -3,7 +3,7 @@ package plan
 import "github.com/tidemill/tidemill/internal/row"
 
 // Node is a relational operator of a bound plan. The set is closed: Get, Values, Filter, Project,
-// Aggregate, Join, Union, Distinct, Sort, Limit and Unsupported.
+// Aggregate, Join, Union, Distinct, Sort, Limit, TopN and Unsupported.
 type Node interface {
 	// Types returns the types of the output columns.
 	Types() []row.Type
@@ -284,6 +284,10 @@ func withInputs(n Node, in []Node) Node {
 		c := *n
 		c.Below = in
 		return &c
+	case *TopN:
+		c := *n
+		c.Input = in[0]
+		return &c
 	}
 	return n
 }
@@ -322,6 +326,8 @@ func Exprs(n Node) []*Expr {
 			es[i] = k.Expr
 		}
 		return es
+	case *TopN:
+		return n.exprs()
 	}
 	return nil
 }

@@ -82,6 +82,8 @@ func (u *uniqueness) find(n Node) [][]int {
 		return throughExprs(u.keys[n.Input], n.Exprs)
 	case *Aggregate:
 		return u.ofAggregate(n)
+	case *TopN:
+		return n.uniqueKeys(u.keys[n.Input])
 	case *Distinct:
 		return addKey(u.keys[n.Input], upTo(len(n.Types())))
 	case *Join:

@@ -81,6 +81,10 @@ func spreadNeeds(n Node, needs map[Node]columnSet) {
 		for _, b := range n.Branches {
 			needs[b].add(need.list()...)
 		}
+	case *TopN:
+		width := len(n.Input.Types())
+		needs[n.Input].add(slices.DeleteFunc(need.list(), func(c int) bool { return c >= width })...)
+		needs[n.Input].add(Columns(n.exprs()...)...)
 	default: // Distinct, Unsupported; Get and Values have no inputs
 		for _, in := range n.Inputs() {
 			needs[in].add(upTo(len(needs[in]))...)
@@ -223,6 +227,8 @@ func (p *pruner) node(n Node) pruned {
 		return p.aggregate(n)
 	case *Join:
 		return p.join(n)
+	case *TopN:
+		return p.topN(n)
 	case *Union:
 		out := &Union{}
 		for _, b := range n.Branches {

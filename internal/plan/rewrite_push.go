@@ -100,6 +100,9 @@ func (p *pusher) pushInto(n Node, predicates []*Expr) Node {
 		return p.aggregate(n, predicates)
 	case *Join:
 		return p.join(n, predicates)
+	case *TopN:
+		down, up := onPartition(n.Partition, predicates)
+		return filtered(withInputs(n, []Node{p.node(n.Input, down)}), up)
 	}
 	in := make([]Node, len(n.Inputs()))
 	for i, x := range n.Inputs() {

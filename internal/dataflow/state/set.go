@@ -92,3 +92,6 @@ func (s *Set) Remove(id uint32, hash uint64) {
 	s.index.Remove(hash, id)
 	s.Rows.Remove(id)
 }
+
+// Unindex makes a row that is in the set be found no more; it stays until Rows.Remove frees its id.
+func (s *Set) Unindex(id uint32, hash uint64) { s.index.Remove(hash, id) }
