@@ -119,6 +119,8 @@ func (b *builder) lowerOperator(n plan.Node) (lowered, error) {
 		return b.lowerAggregate(n)
 	case *plan.Distinct:
 		return b.lowerDistinct(n)
+	case *plan.SetOp:
+		return b.lowerSetOp(n)
 	case *plan.Union:
 		return b.lowerUnion(n)
 	case *plan.Values:

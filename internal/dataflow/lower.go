@@ -1,6 +1,7 @@
 package dataflow
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -149,9 +150,8 @@ func comparable(types []row.Type, where string) error {
 }
 
 func (b *builder) lowerAggregate(n *plan.Aggregate) (lowered, error) {
-	if n.Sets != nil {
-		return lowered{}, fault.New(fault.FeatureNotSupported, "GROUPING SETS, ROLLUP and CUBE cannot be kept up to date yet").
-			WithHint("keep one view per grouping and combine them with UNION ALL")
+	if n.Sets != nil || n.Groupings != nil {
+		return lowered{}, errors.New("BUG: an aggregation by grouping sets that Optimize has not written as several")
 	}
 	if err := comparable(typesOf(n.Groups), "GROUP BY"); err != nil {
 		return lowered{}, err

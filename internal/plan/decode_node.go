@@ -44,6 +44,8 @@ func (d *decoder) node(v any) Node {
 		return &Join{Kind: Cross, Left: l, Right: r}
 	case "LOGICAL_UNION":
 		return d.union(o, in)
+	case "LOGICAL_EXCEPT", "LOGICAL_INTERSECT":
+		return d.setOp(o, in)
 	case "LOGICAL_DISTINCT":
 		return d.distinct(o, d.single(in), s)
 	case "LOGICAL_ORDER_BY":
@@ -219,12 +221,9 @@ func (d *decoder) aggregation(o object, in Node, s scope) Node {
 			n.Sets[i] = []int{}
 		}
 	}
-	if functions := o.list("grouping_functions"); len(functions) > 0 {
-		width := n.Types()
-		for range functions {
-			width = append(width, row.T(row.Int64))
-		}
-		return &Unsupported{What: "GROUPING()", Hint: "Write one SELECT per grouping set with a constant in its place, combined by UNION ALL.", Width: width, Below: []Node{in}}
+	for _, args := range o.list("grouping_functions") {
+		list, _ := args.([]any)
+		n.Groupings = append(n.Groupings, d.positions(list, len(n.Groups)))
 	}
 	return n
 }

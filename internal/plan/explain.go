@@ -76,6 +76,8 @@ func (ex *explainer) line(n Node) string {
 		return "Union"
 	case *Distinct:
 		return "Distinct"
+	case *SetOp:
+		return n.String()
 	case *Sort:
 		return "Sort by " + ex.sortKeys(n.Keys, ex.of(n.Input))
 	case *Limit:
@@ -141,6 +143,9 @@ func (ex *explainer) aggregate(n *Aggregate) string {
 	calls := make([]string, len(n.Calls))
 	for i := range n.Calls {
 		calls[i] = ex.call(&n.Calls[i], in)
+	}
+	for _, g := range n.Groupings {
+		calls = append(calls, "grouping("+ints(g)+")")
 	}
 	if len(calls) > 0 {
 		s += ": " + strings.Join(calls, ", ")
@@ -264,8 +269,8 @@ func (ex *explainer) label(n Node) []string {
 	case *Project:
 		return carried(n.Exprs, ex.of(n.Input))
 	case *Aggregate:
-		return concat(carried(n.Groups, ex.of(n.Input)), make([]string, len(n.Calls)))
-	case *Filter, *Distinct, *Sort, *Limit, *Union:
+		return concat(carried(n.Groups, ex.of(n.Input)), make([]string, len(n.Calls)+len(n.Groupings)))
+	case *Filter, *Distinct, *Sort, *Limit, *Union, *SetOp:
 		return ex.of(n.Inputs()[0])
 	case *TopN:
 		return concat(ex.of(n.Input), make([]string, len(n.Types())-len(n.Input.Types())))

@@ -65,6 +65,9 @@ func (f *fingerprinter) line(n Node) string {
 		for _, s := range n.Sets {
 			part("set", ints(s))
 		}
+		for _, g := range n.Groupings {
+			part("grouping", ints(g))
+		}
 		for i := range n.Calls {
 			part("call", fingerprintCall(&n.Calls[i]))
 		}
@@ -75,6 +78,8 @@ func (f *fingerprinter) line(n Node) string {
 		part("union", "")
 	case *Distinct:
 		part("distinct", "")
+	case *SetOp:
+		part("setop", n.String())
 	case *Sort:
 		part("sort", fingerprintOrder(n.Keys))
 	case *Limit:

@@ -3,7 +3,7 @@ package plan
 import "github.com/tidemill/tidemill/internal/row"
 
 // Node is a relational operator of a bound plan. The set is closed: Get, Values, Filter, Project,
-// Aggregate, Join, Union, Distinct, Sort, Limit, TopN and Unsupported.
+// Aggregate, Join, Union, SetOp, Distinct, Sort, Limit, TopN and Unsupported.
 type Node interface {
 	// Types returns the types of the output columns.
 	Types() []row.Type
@@ -61,6 +61,9 @@ type Aggregate struct {
 	Groups []*Expr
 	Sets   [][]int
 	Calls  []AggregateCall
+	// Groupings are the GROUPING() functions, which come behind the aggregates: each the positions of groups, of which it tells by
+	// one bit each, the last the lowest, whether the row's grouping set lacks it.
+	Groupings [][]int
 }
 
 // JoinKind is the kind of a Join.
@@ -183,6 +186,9 @@ func (n *Aggregate) Types() []row.Type {
 	for i := range n.Calls {
 		ts = append(ts, n.Calls[i].Type)
 	}
+	for range n.Groupings {
+		ts = append(ts, row.T(row.Int64))
+	}
 	return ts
 }
 
@@ -272,6 +278,10 @@ func withInputs(n Node, in []Node) Node {
 		return &Union{Branches: in}
 	case *Distinct:
 		return &Distinct{Input: in[0]}
+	case *SetOp:
+		c := *n
+		c.Left, c.Right = in[0], in[1]
+		return &c
 	case *Sort:
 		c := *n
 		c.Input = in[0]

@@ -28,6 +28,10 @@ func AppendOnly(n Node, isAppendOnly func(relation string) bool) bool {
 				return false
 			}
 		case *Values, *Project, *Union, *Distinct, *Sort:
+		case *SetOp:
+			if x.Except {
+				return false
+			}
 		case *Join:
 			if x.Kind != Inner && x.Kind != Cross && x.Kind != Semi {
 				return false
@@ -86,6 +90,8 @@ func (u *uniqueness) find(n Node) [][]int {
 		return n.uniqueKeys(u.keys[n.Input])
 	case *Distinct:
 		return addKey(u.keys[n.Input], upTo(len(n.Types())))
+	case *SetOp:
+		return u.ofSetOp(n)
 	case *Join:
 		return u.ofJoin(n)
 	}

@@ -23,7 +23,12 @@ func (g *queries) query(depth int) string {
 			"SELECT k AS c0, s AS c1, v * 2 AS c2 FROM a WHERE v > 0")
 	}
 	q := func() string { return "(" + g.query(depth-1) + ")" }
-	switch g.r.IntN(14) {
+	switch g.r.IntN(17) {
+	case 14, 15:
+		return "SELECT * FROM (" + q() + g.pick(" EXCEPT ", " EXCEPT ALL ", " INTERSECT ", " INTERSECT ALL ") + q() + ")" + g.pick("", " WHERE "+g.predicate(""))
+	case 16:
+		return "SELECT * FROM (SELECT c0, c1, " + g.pick("count(*)", "sum(c2)::BIGINT", "grouping(c1, c0)", "grouping(c0)") + " AS c2 FROM " + q() + " GROUP BY " +
+			g.pick("ROLLUP (c0, c1)", "CUBE (c1, c0)", "GROUPING SETS ((c0), (c1), (c0, c1))", "GROUPING SETS ((), (c0), (c0)), c1") + g.pick("", " HAVING grouping(c0) = 0") + ")" + g.pick("", " WHERE "+g.predicate(""))
 	case 0:
 		return "SELECT * FROM " + q() + " WHERE " + g.predicate("")
 	case 1:

@@ -11,6 +11,7 @@ type Rewrite struct {
 // Rewrites lists the steps of Optimize in the order in which they are applied.
 func Rewrites() []Rewrite {
 	return []Rewrite{
+		{"grouping-sets", "Writes GROUPING SETS, ROLLUP and CUBE as one GROUP BY per grouping set over the same input, combined by UNION ALL.", expandGroupingSets},
 		{"drop-order", "Removes ORDER BY without LIMIT: in a maintained view order means nothing.", dropOrder},
 		{"merge", "Merges operators that follow each other: filters, projections into what reads them, unions into unions.", mergeAll},
 		{"join-constants", "Replaces a join with a single constant row by the constants.", joinConstants},

@@ -90,9 +90,9 @@ func (p *pusher) pushInto(n Node, predicates []*Expr) Node {
 		return p.project(n, predicates)
 	case *Distinct, *Sort:
 		return withInputs(n, []Node{p.node(n.Inputs()[0], predicates)})
-	case *Union:
-		branches := make([]Node, len(n.Branches))
-		for i, b := range n.Branches {
+	case *Union, *SetOp:
+		branches := make([]Node, len(n.Inputs()))
+		for i, b := range n.Inputs() {
 			branches[i] = p.node(b, predicates)
 		}
 		return withInputs(n, branches)

@@ -102,6 +102,8 @@ func (w *sqlWriter) node(n plan.Node) string {
 			parts[i] = "(" + w.node(b) + ")"
 		}
 		return strings.Join(parts, " UNION ALL ")
+	case *plan.SetOp:
+		return "(" + w.node(n.Left) + ") " + n.String() + " (" + w.node(n.Right) + ")"
 	case *plan.Distinct:
 		return "SELECT DISTINCT * FROM (" + w.node(n.Input) + ") t"
 	}
@@ -132,6 +134,13 @@ func (w *sqlWriter) aggregate(n *plan.Aggregate) string {
 	}
 	for i := range n.Calls {
 		list = append(list, fmt.Sprintf("%s AS c%d", w.call(&n.Calls[i], names), len(groups)+i))
+	}
+	for i, args := range n.Groupings {
+		var of []string
+		for _, g := range args {
+			of = append(of, groups[g])
+		}
+		list = append(list, fmt.Sprintf("grouping(%s) AS c%d", strings.Join(of, ", "), len(groups)+len(n.Calls)+i))
 	}
 	s := "SELECT " + strings.Join(list, ", ") + " FROM (" + w.node(n.Input) + ") t"
 	switch {

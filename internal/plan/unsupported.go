@@ -11,7 +11,6 @@ import (
 const (
 	hintUnnest = "Split nested values before they are ingested: one event per element."
 	hintLimit  = "Leave ORDER BY and LIMIT out of the view and write them in the query that reads it."
-	hintSetOp  = "Join on the columns that decide, or count per side: SELECT …, count(*) FILTER (…) … GROUP BY … HAVING …."
 	hintOuter  = "Use an inner JOIN in the view, or keep both sides as views and write the outer join in the query that reads them."
 	hintAnti   = "Count the matches per key with an inner JOIN and GROUP BY in one view, and look for the missing keys in the query that reads it."
 	hintWindow = "For the latest or largest row per key write arg_max(column, order) … GROUP BY key; for totals per period group by " +
@@ -68,9 +67,6 @@ func (d *decoder) unsupported(o object, in []Node) Node {
 		n.Hint = "Join on equal time buckets: … ON a.key = b.key AND time_bucket(…, a.time) = time_bucket(…, b.time)."
 	case "LOGICAL_POSITIONAL_JOIN":
 		n.What, n.Hint = "a POSITIONAL JOIN", "Rows of streams have no position; join on a column."
-	case "LOGICAL_EXCEPT", "LOGICAL_INTERSECT":
-		n.What, n.Hint = word(op), hintSetOp
-		first()
 	case "LOGICAL_SAMPLE":
 		n.What, n.Hint = "a sample", "Pick rows by a column instead: WHERE hash(id) % 10 = 0."
 		first()

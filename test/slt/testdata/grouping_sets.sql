@@ -1,0 +1,28 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, a VARCHAR, b SMALLINT, v INTEGER);
+CREATE STREAM s (a VARCHAR, b INTEGER, x DOUBLE, at TIMESTAMP);
+----
+SELECT a, count(*) AS c FROM t GROUP BY ROLLUP (a);
+SELECT a, b, sum(v) AS total, count(*) AS c FROM t GROUP BY ROLLUP (a, b);
+SELECT a, b, sum(x) AS total FROM s GROUP BY CUBE (a, b);
+SELECT a, b, count(*) AS c FROM t GROUP BY GROUPING SETS ((a), (b));
+SELECT a, b, count(*) AS c FROM t GROUP BY GROUPING SETS ((a, b), (a), ());
+SELECT a, count(*) AS c FROM t GROUP BY GROUPING SETS ((a), (a));
+SELECT count(*) AS c FROM s GROUP BY GROUPING SETS ((), ());
+SELECT a, b, count(*) AS c FROM t WHERE v > 1000000000 AND v < 0 GROUP BY ROLLUP (a, b);
+SELECT a FROM t WHERE v > 1000000000 AND v < 0 GROUP BY ROLLUP (a);
+SELECT a FROM t GROUP BY CUBE (a);
+SELECT a, b, grouping(a) AS ga, grouping(b) AS gb, grouping(a, b) AS gab, grouping_id(b, a) AS gba, count(*) AS c FROM t GROUP BY CUBE (a, b);
+SELECT a, grouping(a) AS g, count(*) AS c FROM t GROUP BY a;
+SELECT a, b, count(*) AS c FROM s GROUP BY ROLLUP (a, b) HAVING grouping(b) = 1;
+SELECT a, b, count(*) AS c FROM s GROUP BY ROLLUP (a, b) HAVING count(*) > 2 AND a IS NOT NULL;
+SELECT coalesce(a, 'all') AS a, CASE WHEN grouping(a) = 1 THEN 'total' ELSE 'part' END AS kind, avg(v) AS m FROM t GROUP BY ROLLUP (a);
+SELECT a, b % 2 AS odd, min(v) AS lo, max(v) AS hi FROM t GROUP BY CUBE (a, odd);
+SELECT upper(a) AS u, b + 1 AS n, count(DISTINCT v) AS d FROM t GROUP BY ROLLUP (u, n);
+SELECT a, b, count(*) FILTER (v > 0) AS c, arg_max(id, v) FILTER (v IS NULL) AS m FROM t GROUP BY GROUPING SETS ((a), (b), ());
+SELECT time_bucket(INTERVAL 1 HOUR, at) AS h, a, sum(b) AS total FROM s GROUP BY ROLLUP (h, a);
+SELECT a, b, count(*) AS c FROM t GROUP BY a, ROLLUP (b);
+SELECT a, b, v, count(*) AS c FROM t GROUP BY CUBE (a, b), GROUPING SETS ((v), ());
+SELECT g.a, g.c, t.id FROM (SELECT a, count(*) AS c FROM s GROUP BY ROLLUP (a)) g JOIN t ON t.a = g.a;
+SELECT a, sum(c) AS c FROM (SELECT a, b, count(*) AS c FROM s GROUP BY CUBE (a, b)) GROUP BY a;
+SELECT DISTINCT c FROM (SELECT a, b, count(*) AS c FROM t GROUP BY ROLLUP (a, b));
+SELECT 'x' AS k, a, count(*) AS c FROM t GROUP BY ROLLUP (k, a);
