@@ -102,6 +102,8 @@ func (b *builder) lowerChain(n plan.Node, c chain) (lowered, error) {
 		return b.lowerGet(n, c)
 	case *plan.Join:
 		return b.lowerJoin(n, c)
+	case *plan.Unnest:
+		return b.lowerUnnest(n, c)
 	}
 	if c.preds == nil && c.exprs == nil {
 		return b.lowerOperator(n)

@@ -39,6 +39,8 @@ func evaluate(t *testing.T, n plan.Node, inputs map[string]*zset) *row.Batch {
 			z.n[k] = 1
 		}
 		return z.batch()
+	case *plan.Unnest:
+		return unnestedRows(t, n, evaluate(t, n.Input, inputs))
 	case *plan.SetOp:
 		return setOperation(n, evaluate(t, n.Left, inputs), evaluate(t, n.Right, inputs))
 	case *plan.Values:

@@ -144,6 +144,15 @@ func (d *decoder) structFilter(o object, col *Expr, typ any) *Expr {
 // tableFunction decodes a scan that is not one of a relation.
 func (d *decoder) tableFunction(o object) Node {
 	in, _ := d.inputs(o)
+	over := spread{oneRow(), 0}
+	if len(in) == 1 {
+		over = spread{in[0], len(in[0].Types())}
+	}
+	if len(in) <= 1 {
+		if out, ok := d.listFunction(o, over); ok {
+			return selectColumns(out.Node, upTo(out.own))
+		}
+	}
 	n := &Unsupported{Below: in}
 	types := o.list("returned_types")
 	for _, v := range o.list("column_indexes") {

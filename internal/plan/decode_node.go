@@ -26,6 +26,10 @@ func (d *decoder) node(v any) Node {
 		return &Values{Width: d.types(o.list("return_types"))}
 	case "LOGICAL_RECURSIVE_CTE":
 		return d.recursiveCTE(o)
+	case "LOGICAL_DELIM_JOIN":
+		if n := d.lateral(o); n != nil {
+			return n
+		}
 	}
 	in, s := d.inputs(o)
 	switch o.str("type") {
@@ -51,6 +55,8 @@ func (d *decoder) node(v any) Node {
 	case "LOGICAL_ORDER_BY":
 		n := &Sort{Input: d.single(in), Keys: d.orders(o.list("orders"), s)}
 		return selectColumns(n, d.positions(o.list("projections"), len(n.Types())))
+	case "LOGICAL_UNNEST":
+		return d.unnest(o, spread{d.single(in), s.width}, s).Node
 	case "LOGICAL_LIMIT":
 		return d.limit(o, d.single(in))
 	}

@@ -78,6 +78,8 @@ func (ex *explainer) line(n Node) string {
 		return "Distinct"
 	case *SetOp:
 		return n.String()
+	case *Unnest:
+		return n.line(ex)
 	case *Sort:
 		return "Sort by " + ex.sortKeys(n.Keys, ex.of(n.Input))
 	case *Limit:
@@ -272,8 +274,9 @@ func (ex *explainer) label(n Node) []string {
 		return concat(carried(n.Groups, ex.of(n.Input)), make([]string, len(n.Calls)+len(n.Groupings)))
 	case *Filter, *Distinct, *Sort, *Limit, *Union, *SetOp:
 		return ex.of(n.Inputs()[0])
-	case *TopN:
-		return concat(ex.of(n.Input), make([]string, len(n.Types())-len(n.Input.Types())))
+	case *TopN, *Unnest:
+		in := n.Inputs()[0]
+		return concat(ex.of(in), make([]string, len(n.Types())-len(in.Types())))
 	case *Join:
 		switch n.Kind {
 		case Semi, Anti:

@@ -78,6 +78,8 @@ func (f *fingerprinter) line(n Node) string {
 		part("union", "")
 	case *Distinct:
 		part("distinct", "")
+	case *Unnest:
+		part("unnest", n.fingerprint())
 	case *SetOp:
 		part("setop", n.String())
 	case *Sort:

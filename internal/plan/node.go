@@ -3,7 +3,7 @@ package plan
 import "github.com/tidemill/tidemill/internal/row"
 
 // Node is a relational operator of a bound plan. The set is closed: Get, Values, Filter, Project,
-// Aggregate, Join, Union, SetOp, Distinct, Sort, Limit, TopN and Unsupported.
+// Aggregate, Join, Union, SetOp, Distinct, Unnest, Sort, Limit, TopN and Unsupported.
 type Node interface {
 	// Types returns the types of the output columns.
 	Types() []row.Type
@@ -274,6 +274,10 @@ func withInputs(n Node, in []Node) Node {
 		c := *n
 		c.Left, c.Right = in[0], in[1]
 		return &c
+	case *Unnest:
+		c := *n
+		c.Input = in[0]
+		return &c
 	case *Union:
 		return &Union{Branches: in}
 	case *Distinct:
@@ -318,6 +322,8 @@ func Exprs(n Node) []*Expr {
 		return n.Predicates
 	case *Project:
 		return n.Exprs
+	case *Unnest:
+		return n.Lists
 	case *Aggregate:
 		es := n.Groups[:len(n.Groups):len(n.Groups)]
 		for i := range n.Calls {

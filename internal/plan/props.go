@@ -27,7 +27,7 @@ func AppendOnly(n Node, isAppendOnly func(relation string) bool) bool {
 			if slices.ContainsFunc(x.Predicates, AsksForTime) {
 				return false
 			}
-		case *Values, *Project, *Union, *Distinct, *Sort:
+		case *Values, *Project, *Union, *Unnest, *Distinct, *Sort:
 		case *SetOp:
 			if x.Except {
 				return false
@@ -90,6 +90,8 @@ func (u *uniqueness) find(n Node) [][]int {
 		return n.uniqueKeys(u.keys[n.Input])
 	case *Distinct:
 		return addKey(u.keys[n.Input], upTo(len(n.Types())))
+	case *Unnest:
+		return u.ofUnnest(n)
 	case *SetOp:
 		return u.ofSetOp(n)
 	case *Join:

@@ -15,6 +15,7 @@ func Rewrites() []Rewrite {
 		{"drop-order", "Removes ORDER BY without LIMIT: in a maintained view order means nothing.", dropOrder},
 		{"merge", "Merges operators that follow each other: filters, projections into what reads them, unions into unions.", mergeAll},
 		{"join-constants", "Replaces a join with a single constant row by the constants.", joinConstants},
+		{"cross-lists", "Writes the cross product with the elements of constant lists as an unnest of each row.", crossLists},
 		{"push-filters", "Moves predicates down to the inputs they are about, and equalities between the sides of a join into its keys.", pushFilters},
 		{"semi-to-inner", "Turns IN (SELECT …) and EXISTS into a join with the distinct keys of the subquery.", semiToInner},
 		{"drop-distinct", "Removes DISTINCT where rows are distinct already or become so above, and writes GROUP BY without aggregates as DISTINCT.", dropDistinct},

@@ -12,6 +12,8 @@ func mergeAll(root Node) Node {
 			return mergeProject(n, shared)
 		case *Aggregate:
 			return mergeAggregate(n, shared)
+		case *Unnest:
+			return mergeUnnest(n, shared)
 		case *Union:
 			return mergeUnion(n, shared)
 		case *Distinct:

@@ -65,6 +65,8 @@ func spreadNeeds(n Node, needs map[Node]columnSet) {
 		for _, i := range need.list() {
 			needs[n.Input].add(Columns(n.Exprs[i])...)
 		}
+	case *Unnest:
+		needs[n.Input].add(n.needs(need)...)
 	case *Aggregate:
 		needs[n.Input].add(Columns(n.Groups...)...)
 		for _, i := range keptCalls(n, need) {
@@ -223,6 +225,8 @@ func (p *pruner) node(n Node) pruned {
 			out.Exprs = append(out.Exprs, in.expr(n.Exprs[i]))
 		}
 		return pruned{out, positionsOf(need)}
+	case *Unnest:
+		return p.unnest(n)
 	case *Aggregate:
 		return p.aggregate(n)
 	case *Join:

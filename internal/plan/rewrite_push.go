@@ -96,6 +96,8 @@ func (p *pusher) pushInto(n Node, predicates []*Expr) Node {
 			branches[i] = p.node(b, predicates)
 		}
 		return withInputs(n, branches)
+	case *Unnest:
+		return p.unnest(n, predicates)
 	case *Aggregate:
 		return p.aggregate(n, predicates)
 	case *Join:

@@ -52,11 +52,6 @@ func (d *decoder) unsupported(o object, in []Node) Node {
 			n.Width = append(n.Width, d.typ(e["return_type"]))
 			n.What = "the window function " + windowName(e) + "() OVER (…)"
 		}
-	case "LOGICAL_UNNEST":
-		n.What, n.Hint = "unnest()", hintUnnest
-		for _, v := range o.list("expressions") {
-			n.Width = append(n.Width, d.typ(d.object(v, "an unnest")["return_type"]))
-		}
 	case "LOGICAL_DELIM_JOIN":
 		d.correlated(n, o, in)
 	case "LOGICAL_DELIM_GET":
