@@ -326,10 +326,7 @@ func (d *decoder) distinct(o object, in Node, s scope) Node {
 	if o.str("distinct_type") == "DISTINCT" && len(covered) == s.width {
 		return &Distinct{Input: in}
 	}
-	return &Unsupported{
-		What: "DISTINCT ON", Hint: "Use GROUP BY with arg_min(column, order) or arg_max(column, order) for each column that is wanted.",
-		Width: in.Types(), Below: []Node{in},
-	}
+	return &TopN{Input: in, Partition: targets, Order: d.orders(o.obj("order_by").list("orders"), s), Count: 1}
 }
 
 func (d *decoder) limit(o object, in Node) Node {

@@ -12,6 +12,7 @@ type Rewrite struct {
 func Rewrites() []Rewrite {
 	return []Rewrite{
 		{"grouping-sets", "Writes GROUPING SETS, ROLLUP and CUBE as one GROUP BY per grouping set over the same input, combined by UNION ALL.", expandGroupingSets},
+		{"top-rows", "Writes LIMIT, with the ORDER BY below it, as the first rows of an order.", topRows},
 		{"drop-order", "Removes ORDER BY without LIMIT: in a maintained view order means nothing.", dropOrder},
 		{"merge", "Merges operators that follow each other: filters, projections into what reads them, unions into unions.", mergeAll},
 		{"join-constants", "Replaces a join with a single constant row by the constants.", joinConstants},

@@ -1,0 +1,17 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, k VARCHAR, n SMALLINT, x DOUBLE, at TIMESTAMP);
+CREATE STREAM s (k VARCHAR, n BIGINT, x DOUBLE);
+----
+SELECT DISTINCT ON (k) k, n, id FROM t ORDER BY k, n, id;
+SELECT DISTINCT ON (k) k, n, id FROM t ORDER BY k, n DESC, id DESC;
+SELECT DISTINCT ON (k, n) k, n, id FROM t ORDER BY k, n, id DESC;
+SELECT DISTINCT ON (k) id, x FROM t ORDER BY k NULLS FIRST, x NULLS FIRST, id;
+SELECT DISTINCT ON (n % 2) n % 2 AS odd, id FROM t ORDER BY n % 2, id;
+SELECT DISTINCT ON (k) k, n FROM s ORDER BY k, n;
+SELECT DISTINCT ON (k) k, n FROM s ORDER BY k, n DESC NULLS LAST;
+SELECT k, count(*) AS c FROM (SELECT DISTINCT ON (k, n) k, n, id FROM t ORDER BY k, n, id) GROUP BY k;
+SELECT d.k, d.n, s.x FROM (SELECT DISTINCT ON (k) k, n, id FROM t ORDER BY k, at DESC, id) d JOIN s ON s.k = d.k AND s.n = d.n;
+SELECT id FROM (SELECT DISTINCT ON (k) k, id FROM t ORDER BY k, id) WHERE id > 3;
+SELECT DISTINCT ON (k) k, id FROM t ORDER BY k, id LIMIT 2;
+SELECT DISTINCT ON (k) k, count(*) AS c FROM s GROUP BY k, n ORDER BY k, c DESC;
+SELECT DISTINCT ON (upper(k)) upper(k) AS u, id FROM t ORDER BY upper(k), id DESC;
+SELECT DISTINCT ON (at) at, id, n FROM t WHERE n > 0 ORDER BY at, id;
