@@ -30,7 +30,7 @@ func ArrowSchema(s Schema) *arrow.Schema {
 
 func arrowMetadata(t Type) arrow.Metadata {
 	switch t.Kind {
-	case Int128, Other:
+	case Int128, Other, Enum, List, Struct, Map:
 		return arrow.NewMetadata([]string{MetaType}, []string{t.String()})
 	case UUID:
 		return arrow.NewMetadata([]string{metaExtension, metaExtData}, []string{extUUID, ""})
@@ -56,6 +56,9 @@ func arrowType(t Type) arrow.DataType {
 	if t.Kind == Decimal {
 		return &arrow.Decimal128Type{Precision: int32(t.Width), Scale: int32(t.Scale)}
 	}
+	if t.shape != nil {
+		return arrowNested(t)
+	}
 	if dt := arrowTypes[t.Kind]; dt != nil {
 		return dt
 	}
@@ -63,7 +66,7 @@ func arrowType(t Type) arrow.DataType {
 }
 
 // FromArrowSchema returns the schema whose columns can hold the values of an Arrow schema's. Besides what ArrowSchema makes it takes the other widths,
-// units and layouts of the same kinds of data, and dictionaries of them; a null column becomes text. Nested types are errors.
+// units and layouts of the same kinds of data, and dictionaries of them; a null column becomes text.
 func FromArrowSchema(as *arrow.Schema) (Schema, error) {
 	s := make(Schema, as.NumFields())
 	for i, f := range as.Fields() {
@@ -83,6 +86,12 @@ func columnType(dt arrow.DataType, meta arrow.Metadata) (Type, bool) {
 		return t, false
 	}
 	if name, has := meta.GetValue(MetaType); has {
+		if named, ok := storedType(dt, name); ok {
+			return named, true
+		}
+		if named, ok := ParseType(name); ok && named.shape != nil && (named.Kind == t.Kind && t.shape != nil && arrow.TypeEqual(arrowNested(named), dt) || named.Kind == Enum && dt.ID() == arrow.DICTIONARY && t.Kind == String) {
+			return named, true
+		}
 		switch {
 		case t == DecimalType(38, 0) && name == "HUGEINT":
 			return T(Int128), true
@@ -132,6 +141,9 @@ func typeFromArrow(dt arrow.DataType) (Type, bool) {
 		}
 		return DecimalType(uint8(p), uint8(sc)), true
 	}
+	if t, is, ok := nestedFromArrowType(dt, typeDepthMax); is {
+		return t, ok
+	}
 	k, ok := kindsOfArrow[dt.ID()]
 	return T(k), ok
 }
@@ -168,6 +180,8 @@ func toArrowArray(dt arrow.DataType, v *Vec) arrow.Array {
 		buffers[0] = memory.NewBufferBytes(v.Valid[:(v.Len+7)>>3])
 	}
 	switch {
+	case v.Type.shape != nil && dt.ID() != arrow.BINARY && dt.ID() != arrow.UINT16:
+		return nestedToArrow(dt, v, buffers[0], nulls)
 	case v.Type.Phys() == PhysBytes:
 		offsets := v.Offsets
 		if len(offsets) == 0 {

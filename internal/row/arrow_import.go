@@ -199,6 +199,8 @@ func readArrow(d arrow.ArrayData, to Type, trusted bool) (Vec, []RowError, error
 		return s.readDictionary(dt, d.Dictionary(), to)
 	case *arrow.NullType:
 		return NullVec(to, s.len), nil, nil
+	case *arrow.ListType, *arrow.LargeListType, *arrow.FixedSizeListType, *arrow.MapType, *arrow.StructType:
+		return s.readNested(d, to)
 	case *arrow.BooleanType:
 		v, err := s.readBools()
 		return v, nil, err
@@ -227,7 +229,12 @@ func readArrow(d arrow.ArrayData, to Type, trusted bool) (Vec, []RowError, error
 		}
 		w := t.Phys().Width()
 		b, err := s.fixed(w, w)
-		return Vec{Type: t, Len: s.len, Data: b, Valid: s.valid}, nil, err
+		v := Vec{Type: t, Len: s.len, Data: b, Valid: s.valid}
+		if to.Kind == Enum && t.Kind == Uint16 && err == nil {
+			v.Type = to // as the log stores it
+			err = checkStored(&v)
+		}
+		return v, nil, err
 	}
 }
 
@@ -364,6 +371,9 @@ func (s *arrowSource) readBytes(dt arrow.DataType, to Type) (Vec, []RowError, er
 	}
 	if s.trusted && to.Phys() == PhysBytes {
 		v.Type = to
+	} else if to.Nested() && !isText && err == nil {
+		v.Type = to // as the log stores it
+		err = checkStored(&v)
 	}
 	if err != nil || !isText || s.trusted {
 		return v, nil, err

@@ -121,7 +121,7 @@ func TestCastForeignArrow(t *testing.T) {
 		}), T(Interval), "1 day 00:00:00.005 NULL"},
 		{build(arrow.FixedWidthTypes.Duration_s, func(b array.Builder) { b.(*array.DurationBuilder).Append(61) }), T(Interval), "00:01:01 NULL"},
 		{fromText(arrow.PrimitiveTypes.Int32, "5"), T(UUID), "{Unimplemented type for cast (INTEGER -> UUID)}"},
-		{build(arrow.ListOf(arrow.PrimitiveTypes.Int8), func(array.Builder) {}), T(Int8), "{unsupported Arrow type list<item: int8, nullable>}"},
+		{build(arrow.ListOf(arrow.PrimitiveTypes.Int8), func(array.Builder) {}), T(Int8), "{Unimplemented type for cast (TINYINT[] -> TINYINT)}"},
 	} {
 		if got := texts(CastArrow(c.arr, c.to)); got != c.want {
 			t.Errorf("%s as %s is %s, want %s", c.arr.DataType(), c.to, got, c.want)

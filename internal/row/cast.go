@@ -12,13 +12,15 @@ func CastVec(v *Vec, to Type) (Vec, []RowError) {
 	switch {
 	case from == to:
 		return *v, nil
-	case from.Phys() == PhysBytes && to.Kind == String && from.Kind != Blob, to.Kind == Other && from.Kind == String:
+	case from.Phys() == PhysBytes && to.Kind == String && from.Kind != Blob && !from.Nested(), to.Kind == Other && from.Kind == String:
 		out := *v
 		out.Type = to
 		return out, nil
 	case to.Kind == String:
 		return formatVec(v), nil
-	case from.Kind == String || from.Kind == JSON && to.Kind != Blob:
+	case from.Nested() && to.Nested():
+		return castNested(v, to)
+	case from.Kind == String || (from.Kind == JSON || from.Kind == Other) && to.Kind != Blob:
 		return parseVec(v, to)
 	case isNumber(from) && isNumber(to):
 		return castNumbers(v, to)

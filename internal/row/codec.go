@@ -26,7 +26,7 @@ type Codec struct {
 // NewCodec returns the codec for batches with the schema's types.
 func NewCodec(s Schema) (*Codec, error) {
 	c := &Codec{schema: s, types: s.Types()}
-	as := ArrowSchema(s)
+	as := storedSchema(s)
 	if err := c.plain.make(as); err != nil {
 		return nil, fmt.Errorf("making a codec: %w", err)
 	}
@@ -286,7 +286,7 @@ func (c *Codec) decode(message []byte) (*Batch, error) {
 // MarshalSchema returns the Arrow schema message of a schema, to be kept beside the records of its codec.
 func MarshalSchema(s Schema) ([]byte, error) {
 	var stream messageBuffer
-	w := ipc.NewWriterWithPayloadWriter(&stream, ipc.WithSchema(ArrowSchema(s)))
+	w := ipc.NewWriterWithPayloadWriter(&stream, ipc.WithSchema(storedSchema(s)))
 	if err := w.Close(); err != nil { // writes the schema, if nothing else
 		return nil, fmt.Errorf("encoding a schema: %w", err)
 	}

@@ -12,6 +12,14 @@
 // micros int64}. Everything else goes to and from Arrow, and so to and from the log, without
 // copying.
 //
+// # Nested values
+//
+// A list, struct or map is one value of a column of bytes, in the form of a key: its parts as AppendKey writes them, one after the other, which begin with a
+// mark; lists and maps have a mark at the end. So equality, order, hashing and keys need to know nothing of what is inside, and agree with DuckDB, which takes nulls in there as equal and last. A map
+// is a list of STRUCT(key, value). AppendElement and its like make values, Elements goes through one, Unlist and Unstruct take a column apart into columns, ListVec and StructVec
+// put one together. Keys do not keep everything: in a nested value -0.0 becomes 0.0, and an interval's days and microseconds are
+// carried ('30 days' becomes '1 month'). An ENUM is the position among its type's values.
+//
 // A Batch is a set of columns of one length and, inside the engine, a weight per row: +1
 // inserted, -1 retracted (a Z-set); nil weights mean +1 for all.
 //

@@ -179,6 +179,9 @@ func (m *recordMessage) column(t Type, v *Vec) error {
 	default:
 		v.Data, err = s.fixed(p.Width(), min(p.Width(), 8))
 	}
+	if err == nil && t.shape != nil {
+		err = checkStored(v)
+	}
 	return err
 }
 
@@ -310,7 +313,7 @@ func checkMessage(meta []byte, body int64) (err error) {
 		vectorAt(&header, slotSchemaMetadata, 4)
 		vectorAt(&header, slotSchemaFeatures, 8)
 		budget := len(meta) / 8
-		checkFields(&header, slotSchemaFields, &budget, 8)
+		checkFields(&header, slotSchemaFields, &budget, 2*typeDepthMax)
 	case headerRecord:
 		checkRecord(&header, body)
 	case headerDictionary:

@@ -8,7 +8,8 @@ import (
 )
 
 // AppendJSON appends the JSON form of value i: numbers exactly as numbers however large, except NaN, Infinity and -Infinity, which are strings; dates and
-// times in ISO 8601, TIMESTAMPTZ with a Z; blobs in base64; intervals and UUIDs as text; JSON and Other columns as they are, or as a string if that is no JSON; null.
+// times in ISO 8601, TIMESTAMPTZ with a Z; blobs in base64; intervals and UUIDs as text; JSON and Other columns as they are, or as a string if that is no JSON; null. Lists are arrays,
+// structs and maps objects.
 func AppendJSON(dst []byte, v *Vec, i int) []byte {
 	if v.Null(i) {
 		return append(dst, "null"...)
@@ -21,6 +22,10 @@ func AppendJSON(dst []byte, v *Vec, i int) []byte {
 			return appendJSONString(dst, s)
 		}
 		return append(dst, v.Bytes(i)...)
+	case Enum:
+		return appendJSONString(dst, []byte(v.Type.enumText(int(Values[uint16](v)[i]))))
+	case List, Struct, Map:
+		return appendNestedJSON(dst, v.Type, v.Bytes(i), &leaf{})
 	case Blob:
 		dst = append(dst, '"')
 		dst = base64.StdEncoding.AppendEncode(dst, v.Bytes(i))

@@ -52,6 +52,9 @@ func AppendKey(dst []byte, v *Vec, i int) []byte {
 		u := Values[UUIDValue](v)[i]
 		return append(dst, u[:]...)
 	default:
+		if v.Type.Nested() {
+			return append(dst, v.Bytes(i)...) // is such a form already
+		}
 		return appendKeyBytes(dst, v.Bytes(i))
 	}
 }
@@ -132,22 +135,24 @@ func decodeKeyValue(t Type, key []byte) (v Value, rest []byte, err error) {
 		return NullValue(t), key, nil
 	}
 	p := t.Phys()
-	n := p.Width()
-	switch p {
-	case PhysFloat32:
-		n = 8
-	case PhysInterval:
-		n = 24
-	}
+	n := keyWidth(p)
 	if mark != keyValue || len(key) < n || p == PhysNone {
 		return v, nil, errKey
 	}
 	v.Type = t
+	if t.Nested() {
+		if rest, err = checkValue(t, key); err == nil {
+			v.S = string(key[:len(key)-len(rest)])
+		}
+		return v, rest, err
+	}
 	if p == PhysBytes {
 		v.S, rest, err = decodeKeyBytes(key)
 		return v, rest, err
 	}
-	err = v.setFromKey(p, key[:n])
+	if err = v.setFromKey(p, key[:n]); t.Kind == Enum && int(v.I) >= len(t.shape.values) {
+		err = errKey
+	}
 	return v, key[n:], err
 }
 

@@ -32,7 +32,7 @@ func couldNotConvert(s []byte, p Phys) error {
 
 // AppendParsed appends the value that DuckDB's CAST(text AS type) makes of s. On an error, always a *ConversionError,
 // nothing is appended. TIMESTAMPTZ without an offset is UTC; text and Other columns take
-// any valid UTF-8 as it is.
+// any valid UTF-8 as it is. Lists, structs and maps are read from JSON as well as from DuckDB's text.
 func (b *Builder) AppendParsed(s []byte) error {
 	switch b.typ.Kind {
 	case String, Other:
@@ -75,6 +75,15 @@ func (b *Builder) AppendParsed(s []byte) error {
 		}
 		b.AppendInterval(v)
 		return nil
+	case Enum:
+		i := b.typ.EnumIndex(string(s))
+		if i < 0 {
+			return conversionError("Could not convert string '%s' to UINT8", s)
+		}
+		b.AppendInt(int64(i))
+		return nil
+	case List, Struct, Map:
+		return b.appendParsedNested(s)
 	case UUID:
 		v, ok := parseUUID(s)
 		if !ok {

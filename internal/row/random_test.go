@@ -10,7 +10,11 @@ import (
 var allTypes = []Type{
 	T(Bool), T(Int8), T(Int16), T(Int32), T(Int64), T(Int128), T(Uint8), T(Uint16), T(Uint32), T(Uint64), T(Float32), T(Float64),
 	DecimalType(4, 1), DecimalType(18, 3), DecimalType(18, 18), DecimalType(19, 0), DecimalType(38, 10), DecimalType(38, 38),
-	T(String), T(JSON), T(Blob), T(Date), T(Time), T(Timestamp), T(TimestampTZ), T(Interval), T(UUID), {Kind: Other, Name: "INTEGER[]"},
+	T(String), T(JSON), T(Blob), T(Date), T(Time), T(Timestamp), T(TimestampTZ), T(Interval), {Kind: Other, Name: "BIT"},
+	EnumOf([]string{"a", "B c", ""}), ListOf(T(Int32)), ListOf(ListOf(T(String))), ArrayOf(T(Float64), 2),
+	StructOf([]Member{{"a", T(Int16)}, {"b \"c", ListOf(T(Blob))}}), StructOf([]Member{{"", T(Bool)}, {"", T(Interval)}}),
+	MapOf(T(String), T(Float32)), MapOf(ListOf(T(Date)), StructOf([]Member{{"x", EnumOf([]string{"x", "y"})}, {"d", DecimalType(20, 2)}, {"j", T(JSON)}})),
+	T(UUID),
 }
 
 // randomValue prefers edges and values that differ little, so that equal ones and neighbors come up.
@@ -60,6 +64,35 @@ func randomValue(r *rand.Rand, t Type) Value {
 			u[i] = byte(r.IntN(3) * 0x7f)
 		}
 		v.S = string(u)
+	case Enum:
+		v.I = int64(r.IntN(len(t.EnumValues())))
+	case List:
+		n := r.IntN(4)
+		if size := t.ArraySize(); size > 0 {
+			n = size
+		}
+		elements := make([]Value, n)
+		for i := range elements {
+			elements[i] = randomValue(r, t.Elem())
+		}
+		return ListValue(t, elements...)
+	case Struct:
+		members := make([]Value, len(t.Members()))
+		for i, m := range t.Members() {
+			members[i] = randomValue(r, m.Type)
+		}
+		return StructValue(t, members...)
+	case Map:
+		var keys, values []Value
+		seen := map[string]bool{}
+		for range r.IntN(4) {
+			k := randomValue(r, t.Members()[0].Type)
+			if key := string(appendKeyValue(nil, k)); !k.Null && !seen[key] {
+				seen[key] = true
+				keys, values = append(keys, k), append(values, randomValue(r, t.Members()[1].Type))
+			}
+		}
+		return MapValue(t, keys, values)
 	case Time:
 		v.I = (n & math.MaxInt64) % (microsPerDay + 1)
 	case Date, Timestamp, TimestampTZ:
@@ -92,12 +125,8 @@ func randomVec(r *rand.Rand, t Type, n int) Vec {
 	for range n {
 		v := randomValue(r, t)
 		if v.Null && n%3 == 0 {
-			v = Value{Type: t} // a column without nulls
-			if t.Kind == JSON || t.Kind == Other {
-				v.S = "0"
-			}
-			if t.Kind == UUID {
-				v.S = string(make([]byte, 16))
+			for v.Null { // a column without nulls
+				v = randomValue(r, t)
 			}
 		}
 		b.AppendValue(v)

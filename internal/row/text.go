@@ -42,6 +42,10 @@ func AppendText(dst []byte, v *Vec, i int) []byte {
 		return append(dst, v.Bytes(i)...)
 	case Blob:
 		return appendBlobText(dst, v.Bytes(i))
+	case Enum:
+		return append(dst, v.Type.enumText(int(Values[uint16](v)[i]))...)
+	case List, Struct, Map:
+		return appendNestedText(dst, v.Type, v.Bytes(i), &leaf{})
 	case Date:
 		return appendDate(dst, Values[int32](v)[i])
 	case Time:

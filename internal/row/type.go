@@ -9,7 +9,7 @@ import (
 // Kind is the logical type of a value, without its parameters.
 type Kind uint8
 
-// The kinds. Other is any DuckDB type the engine does not compute with (lists, structs, maps …):
+// The kinds. Other is any DuckDB type the engine does not compute with (unions, bit strings …):
 // its values are carried as JSON text and can only be passed through and shown.
 const (
 	Invalid Kind = iota
@@ -36,6 +36,10 @@ const (
 	Interval    // IntervalValue
 	UUID        // 16 bytes in text order
 	Other
+	Enum   // the position of the value in the type's list
+	List   // with elements of one type, also an ARRAY; see Nested values in the package's doc
+	Struct // of members
+	Map    // a list of STRUCT(key, value)
 	kindCount
 )
 
@@ -69,6 +73,7 @@ var physOf = [kindCount]Phys{
 	String: PhysBytes, JSON: PhysBytes, Blob: PhysBytes, Other: PhysBytes,
 	Date: PhysInt32, Time: PhysInt64, Timestamp: PhysInt64, TimestampTZ: PhysInt64,
 	Interval: PhysInterval, UUID: PhysUUID,
+	Enum: PhysUint16, List: PhysBytes, Struct: PhysBytes, Map: PhysBytes,
 }
 
 var widthOf = [...]int{
@@ -87,6 +92,8 @@ type Type struct {
 	Width, Scale uint8
 	// Name is DuckDB's name of an Other type, else empty.
 	Name string
+	// shape describes an Enum, List, Struct or Map, and is nil otherwise.
+	shape *shape
 }
 
 // T returns the type of a kind without parameters.
@@ -108,6 +115,7 @@ var kindNames = [kindCount]string{
 	Uint8: "UTINYINT", Uint16: "USMALLINT", Uint32: "UINTEGER", Uint64: "UBIGINT", Float32: "FLOAT", Float64: "DOUBLE",
 	Decimal: "DECIMAL", String: "VARCHAR", JSON: "JSON", Blob: "BLOB", Date: "DATE", Time: "TIME", Timestamp: "TIMESTAMP",
 	TimestampTZ: "TIMESTAMP WITH TIME ZONE", Interval: "INTERVAL", UUID: "UUID", Other: "OTHER",
+	Enum: "ENUM", List: "LIST", Struct: "STRUCT", Map: "MAP",
 }
 
 // String returns DuckDB's name of the type; ParseType reads it back.
@@ -118,6 +126,9 @@ func (t Type) String() string {
 	case Other:
 		return t.Name
 	default:
+		if t.shape != nil {
+			return t.shape.text
+		}
 		return kindNames[t.Kind]
 	}
 }
@@ -145,8 +156,19 @@ var typeNames = map[string]Kind{
 }
 
 // ParseType reads a type as it is written in SQL ("DECIMAL(10,2)", "timestamp with time zone").
-// A type the engine has no form for ("INTEGER[]", "STRUCT(a INTEGER)") comes back as an Other with ok false.
+// A type the engine has no form for ("UNION(a INTEGER)", "BIT") comes back as an Other with ok false.
 func ParseType(s string) (t Type, ok bool) {
+	if len(s) > typeTextMax {
+		return Type{Kind: Other, Name: s}, false
+	}
+	return parseType(s, typeDepthMax)
+}
+
+func parseType(s string, depth int) (t Type, ok bool) {
+	s = strings.TrimSpace(s)
+	if t, is, ok := parseShaped(s, depth); is {
+		return t, ok
+	}
 	name := strings.ToUpper(strings.Join(strings.Fields(s), " "))
 	base, args := name, ""
 	if i := strings.IndexByte(name, '('); i >= 0 && strings.HasSuffix(name, ")") {
@@ -157,7 +179,7 @@ func ParseType(s string) (t Type, ok bool) {
 	}
 	k, known := typeNames[base]
 	if !known || (args != "" && k != String && k != Timestamp && k != TimestampTZ && k != Time && k != Blob) {
-		return Type{Kind: Other, Name: strings.TrimSpace(s)}, false
+		return Type{Kind: Other, Name: s}, false
 	}
 	return T(k), true
 }

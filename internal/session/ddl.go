@@ -171,7 +171,7 @@ func setColumns(r *catalog.Relation, whole string, defs []sql.ColumnDef) error {
 		}
 		seen[catalog.Fold(d.Name)] = true
 		t, ok := row.ParseType(d.Type.SQL)
-		if !ok {
+		if !ok || t.Kind > row.Other {
 			return fault.New(fault.FeatureNotSupported, "columns of type %s are not available", d.Type.SQL).
 				WithHint("use JSON for nested data; types are BOOLEAN, TINYINT … HUGEINT, FLOAT, DOUBLE, DECIMAL(p,s), VARCHAR, BLOB, JSON, DATE, TIME, TIMESTAMP, TIMESTAMPTZ, INTERVAL and UUID").
 				At(sql.PositionAt(whole, d.Type.Pos))
