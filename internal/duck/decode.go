@@ -2,6 +2,7 @@ package duck
 
 import (
 	"encoding/binary"
+	"math"
 	"unsafe"
 
 	capi "github.com/duckdb/duckdb-go-bindings"
@@ -43,6 +44,9 @@ func newColumn(t row.Type) column {
 
 // sourceWidth is the number of bytes a value of t takes in DuckDB's vectors.
 func sourceWidth(t row.Type) uint8 {
+	if t.Kind == row.Enum && len(t.EnumValues()) <= math.MaxUint8 {
+		return 1
+	}
 	if t.Kind == row.Decimal {
 		switch {
 		case t.Width <= 4:
@@ -66,6 +70,9 @@ func (c *column) append(vec capi.Vector, n int) error {
 		return nil
 	}
 	c.appendValidity(capi.VectorGetValidity(vec), n)
+	if c.typ.Nested() {
+		return c.appendNested(vec, n)
+	}
 	src := capi.VectorGetData(vec)
 	if c.width == 0 {
 		if err := c.appendText(unsafe.Slice((*duckString)(src), n)); err != nil {
@@ -83,6 +90,11 @@ func (c *column) append(vec capi.Vector, n int) error {
 		uuidFromDuck(dst, unsafe.Slice((*byte)(src), n*16))
 	case int(c.source) == c.width:
 		copy(dst, unsafe.Slice((*byte)(src), n*c.width))
+	case c.typ.Kind == row.Enum:
+		positions := unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(dst))), n)
+		for i, x := range unsafe.Slice((*uint8)(src), n) {
+			positions[i] = uint16(x)
+		}
 	case c.source == 2:
 		widen(dst, unsafe.Slice((*int16)(src), n))
 	default:

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"runtime"
 	"unicode/utf8"
 	"unsafe"
 
@@ -13,10 +12,9 @@ import (
 	"github.com/tidemill/tidemill/internal/row"
 )
 
-// admitColumn checks that v holds n values of type t in memory that can be read without looking again,
-// and pins its text, into which DuckDB's vectors will point.
-func admitColumn(v *row.Vec, t row.Type, n int, pins *runtime.Pinner) error {
-	if v.Type.Phys() != t.Phys() || t.Kind == row.Decimal && v.Type != t {
+// admitColumn checks that v holds n values of type t in memory that can be read without looking again.
+func admitColumn(v *row.Vec, t row.Type, n int) error {
+	if v.Type.Phys() != t.Phys() || v.Type != t && (t.Kind == row.Decimal || t.Kind == row.Enum || v.Type.Nested()) {
 		return fmt.Errorf("has type %s instead of %s", v.Type, t)
 	}
 	if v.Len < n || v.Valid != nil && len(v.Valid) < (n+7)/8 {
@@ -26,16 +24,24 @@ func admitColumn(v *row.Vec, t row.Type, n int, pins *runtime.Pinner) error {
 		if len(v.Data) < n*w {
 			return errors.New("has fewer bytes than values")
 		}
-		return nil
+		return admitEnum(v, n)
 	}
 	if len(v.Offsets) < n+1 {
 		return errors.New("has fewer offsets than values")
 	}
-	if err := admitText(v, t.Kind != row.Blob, n); err != nil {
-		return err
+	return admitText(v, t.Kind != row.Blob && !t.Nested(), n)
+}
+
+// admitEnum checks that an ENUM's positions are among its values.
+func admitEnum(v *row.Vec, n int) error {
+	if v.Type.Kind != row.Enum {
+		return nil
 	}
-	if len(v.Data) > 0 {
-		pins.Pin(unsafe.SliceData(v.Data))
+	values := len(v.Type.EnumValues())
+	for i, x := range row.Values[uint16](v)[:n] {
+		if int(x) >= values && !v.Null(i) {
+			return fmt.Errorf("has the value %d of an ENUM with %d", x, values)
+		}
 	}
 	return nil
 }
@@ -83,6 +89,8 @@ func writeVector(vec capi.Vector, v *row.Vec, from, n int) {
 		writeText(unsafe.Slice((*duckString)(dst), n), v, from)
 	case v.Type.Kind == row.UUID:
 		uuidToDuck(unsafe.Slice((*byte)(dst), n*16), v.Data[from*16:(from+n)*16])
+	case v.Type.Kind == row.Enum && sourceWidth(v.Type) == 1:
+		narrow(unsafe.Slice((*uint8)(dst), n), row.Values[uint16](v)[from:])
 	case v.Type.Kind == row.Decimal && v.Type.Width <= 4:
 		narrow(unsafe.Slice((*int16)(dst), n), row.Values[int64](v)[from:])
 	case v.Type.Kind == row.Decimal && v.Type.Width <= 9:
@@ -95,7 +103,7 @@ func writeVector(vec capi.Vector, v *row.Vec, from, n int) {
 	}
 }
 
-func narrow[T int16 | int32](dst []T, src []int64) {
+func narrow[T int16 | int32 | uint8, F int64 | uint16](dst []T, src []F) {
 	for i := range dst {
 		dst[i] = T(src[i])
 	}
@@ -139,7 +147,7 @@ func writeValidity(vec capi.Vector, v *row.Vec, from, n int) {
 	if mask == nil {
 		return
 	}
-	dst := unsafe.Slice((*byte)(mask), vectorSize/8)
+	dst := unsafe.Slice((*byte)(mask), max(vectorSize, n+63)/64*8)
 	if from&7 == 0 {
 		copy(dst, src[from>>3:(from+n+7)>>3])
 		return
@@ -206,6 +214,8 @@ func newTimeOrText(v row.Value) (capi.Value, error) {
 		var u [16]byte
 		copy(u[:], v.S)
 		return capi.CreateUUID(capi.NewUHugeInt(binary.BigEndian.Uint64(u[8:]), binary.BigEndian.Uint64(u[:8]))), nil
+	case row.Enum, row.List, row.Struct, row.Map:
+		return newNestedValue(v)
 	case row.Blob:
 		return capi.CreateBlob([]byte(v.S)), nil
 	case row.String, row.JSON, row.Other:

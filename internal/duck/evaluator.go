@@ -174,10 +174,19 @@ func (f *Func) prepare() error {
 	}
 	lt := capi.PreparedStatementColumnLogicalType(f.stmt.s, 0)
 	defer capi.DestroyLogicalType(&lt)
-	if got := typeOf(lt); lt.Ptr == nil || !arrivesAs(lt) || got.Phys() != f.result.Phys() || got.Kind == row.Decimal && got != f.result {
+	if got := typeOf(lt); lt.Ptr == nil || !arrivesAs(lt) || got.Phys() != f.result.Phys() || got.Kind == row.Decimal && got != f.result || !sameExchange(got, f.result) {
 		return errorf(KindInternal, "the expression has type "+got.String()+" instead of "+f.result.String())
 	}
 	return nil
+}
+
+// sameExchange reports whether values that arrive as got can be read as values of t, as far as they are nested.
+func sameExchange(got, t row.Type) bool {
+	if !got.Nested() && !t.Nested() && t.Kind != row.Enum {
+		return true
+	}
+	ex, _ := exchanged(t)
+	return got == ex
 }
 
 func argName(i int) string { return "$" + strconv.Itoa(i+1) }
@@ -196,11 +205,7 @@ func substituteArgs(sql string, args []row.Type) (string, error) {
 		}
 		b.WriteString(sql[from:t.pos])
 		from = t.pos + len(t.text)
-		col := quoteIdent(argName(i - 1))
-		if args[i-1].Kind == row.Other {
-			col = "CAST(" + col + " AS " + args[i-1].Name + ")"
-		}
-		b.WriteString(col)
+		b.WriteString(importExpr(quoteIdent(argName(i-1)), args[i-1]))
 	}
 	return b.String() + sql[from:], nil
 }

@@ -124,11 +124,17 @@ func sameVec(t *testing.T, what string, got, want *row.Vec) {
 
 // shown writes text as it is and anything else as its integer.
 func shown(v row.Value) string {
+	if v.Type.Nested() || v.Type.Kind == row.Enum {
+		one := v.Repeat(1)
+		return jsonOf(&one, 0)
+	}
 	if v.Type.Phys() == row.PhysBytes {
 		return v.S
 	}
 	return fmt.Sprint(v.I)
 }
+
+func jsonOf(v *row.Vec, i int) string { return string(row.AppendJSON(nil, v, i)) }
 
 // sameValue leaves out the high half where the type has none.
 func sameValue(a, b row.Value) bool {

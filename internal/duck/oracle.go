@@ -3,7 +3,6 @@ package duck
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/tidemill/tidemill/internal/row"
@@ -112,13 +111,6 @@ func (o *Oracle) Load(name string, schema row.Schema, batches []*row.Batch) erro
 		}
 		l.batches = append(l.batches, b)
 	}
-	list := make([]string, len(schema))
-	for i, c := range schema {
-		list[i] = quoteIdent(c.Name)
-		if c.Type.Kind == row.Other {
-			list[i] = "CAST(" + list[i] + " AS " + c.Type.Name + ") AS " + list[i]
-		}
-	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.done {
@@ -127,7 +119,7 @@ func (o *Oracle) Load(name string, schema row.Schema, batches []*row.Batch) erro
 	key := foldName(name)
 	o.loads[key] = l
 	defer delete(o.loads, key)
-	err = o.admin.exec("CREATE OR REPLACE TABLE " + q + " AS SELECT " + strings.Join(list, ", ") + " FROM " + loadName + "(" + quoteString(key) + ")")
+	err = o.admin.exec("CREATE OR REPLACE TABLE " + q + " AS SELECT " + columnNames(schema) + " FROM " + loadName + "(" + quoteString(key) + ")")
 	if err != nil {
 		return fmt.Errorf("loading %s: %w", name, err)
 	}

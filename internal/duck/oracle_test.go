@@ -67,9 +67,9 @@ func TestOracle(t *testing.T) {
 		t.Error("Exec did not run both statements")
 	}
 	wantError(t, o.Exec("SELECT * FROM read_text('/etc/passwd')"), KindPermission, "")
-	list := row.Schema{{Name: "l", Type: row.Type{Kind: row.Other, Name: "INTEGER[]"}}}
+	list := row.Schema{{Name: "l", Type: row.ListOf(row.T(row.Int32))}}
 	lb := row.NewBuilder(list[0].Type, 1)
-	lb.AppendString("[1,2]")
+	lb.AppendValue(row.ListValue(list[0].Type, row.IntValue(row.T(row.Int32), 1), row.IntValue(row.T(row.Int32), 2)))
 	if err := o.Load("l", list, []*row.Batch{{Len: 1, Cols: []row.Vec{lb.Finish()}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestReadFile(t *testing.T) {
 		if err := o.Exec(sql); err != nil {
 			t.Fatal(err)
 		}
-		columns := row.Schema{{Name: "code", Type: row.T(row.String)}, {Name: "N", Type: row.T(row.Float64)}, {Name: "l", Type: row.Type{Kind: row.Other, Name: "BIGINT[]"}}}
+		columns := row.Schema{{Name: "code", Type: row.T(row.String)}, {Name: "N", Type: row.T(row.Float64)}, {Name: "l", Type: row.ListOf(row.T(row.Int64))}}
 		if name == "a.ndjson" || name == "a.json" {
 			columns[1].Name = "n"
 		}
@@ -98,7 +98,7 @@ func TestReadFile(t *testing.T) {
 		}
 		schema := rows.Schema()
 		b, err := readAll(rows)
-		if err != nil || !slices.Equal(schema, columns) || b.Len != 10000 || b.Cols[0].Str(7) != "00007" || b.Cols[1].Value(9999).F != 9999 || b.Cols[2].Str(3) != "[3]" {
+		if err != nil || !slices.Equal(schema, columns) || b.Len != 10000 || b.Cols[0].Str(7) != "00007" || b.Cols[1].Value(9999).F != 9999 || jsonOf(&b.Cols[2], 3) != "[3]" {
 			t.Errorf("%s: %v %v", name, schema, err)
 		}
 		if rows, err = ReadFile(t.Context(), path(name), FormatOf(name), nil); err != nil {

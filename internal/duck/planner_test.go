@@ -18,7 +18,7 @@ import (
 var bidSchema = row.Schema{
 	{Name: "auction", Type: row.T(row.Int64)}, {Name: "bidder", Type: row.T(row.Int64)}, {Name: "price", Type: row.T(row.Int64)},
 	{Name: "channel", Type: row.T(row.String)}, {Name: "url", Type: row.T(row.String)}, {Name: "ts", Type: row.T(row.Timestamp)},
-	{Name: "tags", Type: row.Type{Kind: row.Other, Name: "VARCHAR[]"}},
+	{Name: "tags", Type: row.ListOf(row.T(row.String))},
 }
 
 func openPlanner(t testing.TB, o PlannerOptions) *Planner {
@@ -57,7 +57,7 @@ func TestPlan(t *testing.T) {
 	}
 	want := row.Schema{
 		{Name: "channel", Type: row.T(row.String)}, {Name: "n", Type: row.T(row.Int64)}, {Name: "sum(price)", Type: row.T(row.Int128)},
-		{Name: "list(url)", Type: row.Type{Kind: row.Other, Name: "VARCHAR[]"}},
+		{Name: "list(url)", Type: row.ListOf(row.T(row.String))},
 	}
 	if !slices.Equal(got.Columns, want) {
 		t.Errorf("columns %v, want %v", got.Columns, want)

@@ -215,16 +215,7 @@ func (r *Reader) DefineTable(name string, schema row.Schema) error {
 	}
 	var b strings.Builder
 	b.WriteString("CREATE OR REPLACE VIEW " + q + " AS SELECT ")
-	for i, c := range schema {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		col := quoteIdent(c.Name)
-		if c.Type.Kind == row.Other {
-			b.WriteString("CAST(" + col + " AS " + c.Type.Name + ") AS ")
-		}
-		b.WriteString(col)
-	}
+	b.WriteString(columnNames(schema))
 	key := foldName(name)
 	b.WriteString(" FROM " + scanName + "(" + quoteString(key) + ")")
 	r.ddl.Lock()

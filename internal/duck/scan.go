@@ -48,6 +48,7 @@ type scan struct {
 	mu    sync.Mutex
 	it    Iterator
 	batch *row.Batch
+	cols  []lentColumn // of the batch
 	at    int
 	pins  runtime.Pinner
 	err   error
@@ -60,12 +61,12 @@ func (s *scan) drop() {
 		s.it.Close()
 		s.it = nil
 	}
-	s.batch = nil
+	s.batch, s.cols = nil, nil
 	s.pins.Unpin()
 }
 
-// take returns the next up to vectorSize rows: a batch and where they start; nil at the end.
-func (s *scan) take() (*row.Batch, int, int, error) {
+// take returns the next up to vectorSize rows: a batch's columns, where the rows start and how many they are; none at the end.
+func (s *scan) take() ([]lentColumn, int, int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.err == nil && (s.batch == nil || s.at >= s.batch.Len) {
@@ -82,7 +83,7 @@ func (s *scan) take() (*row.Batch, int, int, error) {
 		}
 		if b == nil {
 			s.it.Close()
-			s.it, s.batch = nil, nil
+			s.it, s.batch, s.cols = nil, nil, nil
 			return nil, 0, 0, nil
 		}
 		s.batch, s.at = b, 0
@@ -92,7 +93,7 @@ func (s *scan) take() (*row.Batch, int, int, error) {
 	}
 	from := s.at
 	s.at = min(from+vectorSize, s.batch.Len)
-	return s.batch, from, s.at - from, nil
+	return s.cols, from, s.at - from, nil
 }
 
 // admit checks that a batch has the shape that was asked for, so that nothing is read past its memory, and pins its text.
@@ -100,11 +101,13 @@ func (s *scan) admit(b *row.Batch) error {
 	if len(b.Cols) < len(s.types) && !(len(b.Cols) == 0 && s.countsOnly()) {
 		return fmt.Errorf("a batch has %d columns, %d were asked for", len(b.Cols), len(s.types))
 	}
+	s.cols = make([]lentColumn, len(s.types)) // other threads may still write the columns of the batch before
 	for i, t := range s.types {
 		if t.Kind == row.Invalid {
 			continue
 		}
-		if err := admitColumn(&b.Cols[i], t, b.Len, &s.pins); err != nil {
+		var err error
+		if s.cols[i], err = lend(&b.Cols[i], t, b.Len, &s.pins); err != nil {
 			return fmt.Errorf("column %s: %w", s.names[i], err)
 		}
 	}
@@ -189,17 +192,17 @@ func scanNext(info capi.FunctionInfo, chunk capi.DataChunk) error {
 	if s == nil {
 		return errors.New("the scan has lost its state")
 	}
-	b, from, n, err := s.take()
+	cols, from, n, err := s.take()
 	if err != nil {
 		return err
 	}
-	if b == nil {
+	if n == 0 {
 		capi.DataChunkSetSize(chunk, 0)
 		return nil
 	}
 	for i, t := range s.types {
 		if t.Kind != row.Invalid {
-			writeVector(capi.DataChunkGetVector(chunk, capi.IdxT(i)), &b.Cols[i], from, n)
+			cols[i].write(capi.DataChunkGetVector(chunk, capi.IdxT(i)), from, n)
 		}
 	}
 	capi.DataChunkSetSize(chunk, capi.IdxT(n))

@@ -24,7 +24,7 @@ var kindOfCapi = map[capi.Type]row.Kind{
 	capi.TypeTinyInt: row.Int8, capi.TypeSmallInt: row.Int16, capi.TypeInteger: row.Int32, capi.TypeBigInt: row.Int64, capi.TypeHugeInt: row.Int128,
 	capi.TypeUTinyInt: row.Uint8, capi.TypeUSmallInt: row.Uint16, capi.TypeUInteger: row.Uint32, capi.TypeUBigInt: row.Uint64,
 	capi.TypeFloat: row.Float32, capi.TypeDouble: row.Float64,
-	capi.TypeVarchar: row.String, capi.TypeEnum: row.String, capi.TypeBlob: row.Blob, capi.TypeSQLNull: row.Int32,
+	capi.TypeVarchar: row.String, capi.TypeBlob: row.Blob, capi.TypeSQLNull: row.Int32,
 	capi.TypeDate: row.Date, capi.TypeTime: row.Time, capi.TypeTimestamp: row.Timestamp, capi.TypeTimestampTZ: row.TimestampTZ,
 	capi.TypeTimestampS: row.Timestamp, capi.TypeTimestampMS: row.Timestamp, capi.TypeTimestampNS: row.Timestamp,
 	capi.TypeInterval: row.Interval, capi.TypeUUID: row.UUID,
@@ -38,6 +38,9 @@ func newLogicalType(t row.Type) (capi.LogicalType, bool) {
 			return capi.LogicalType{}, false
 		}
 		return capi.CreateDecimalType(t.Width, t.Scale), true
+	}
+	if t.Kind == row.Enum || t.Nested() {
+		return newNestedType(t)
 	}
 	id, ok := capiTypes[t.Kind]
 	if !ok {
@@ -63,6 +66,9 @@ func typeOf(lt capi.LogicalType) row.Type {
 	if k, ok := kindOfCapi[id]; ok {
 		return row.T(k)
 	}
+	if t, ok := nestedTypeOf(lt); ok {
+		return t
+	}
 	return row.Type{Kind: row.Other, Name: typeName(lt)}
 }
 
@@ -70,10 +76,12 @@ func typeOf(lt capi.LogicalType) row.Type {
 // others have to be cast in SQL (see columnExpr).
 func arrivesAs(lt capi.LogicalType) bool {
 	switch id := capi.GetTypeId(lt); id {
-	case capi.TypeEnum, capi.TypeTimestampS, capi.TypeTimestampMS, capi.TypeTimestampNS, capi.TypeSQLNull:
+	case capi.TypeTimestampS, capi.TypeTimestampMS, capi.TypeTimestampNS, capi.TypeSQLNull:
 		return false
 	case capi.TypeDecimal:
 		return true
+	case capi.TypeList, capi.TypeStruct, capi.TypeMap, capi.TypeEnum:
+		return typeOf(lt).Kind != row.Other && partsArrive(lt)
 	default:
 		_, ok := kindOfCapi[id]
 		return ok
@@ -85,7 +93,11 @@ func columnExpr(col string, t row.Type) string {
 	if t.Kind == row.Other {
 		return "CAST(to_json(" + col + ") AS VARCHAR)"
 	}
-	return "CAST(" + col + " AS " + t.String() + ")"
+	ex, named := exchanged(t)
+	if !named {
+		return col
+	}
+	return "CAST(" + col + " AS " + ex.String() + ")"
 }
 
 // sqlType is the type as DDL writes it.

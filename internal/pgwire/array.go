@@ -3,17 +3,15 @@ package pgwire
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
-	"math"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tidemill/tidemill/internal/fault"
 	pg "github.com/tidemill/tidemill/internal/pgwire/pgcatalog"
 	"github.com/tidemill/tidemill/internal/row"
 )
 
-// arrayBinary reads an array into the JSON text that a list is carried as.
+// arrayBinary reads an array of one dimension as a list.
 func arrayBinary(oid uint32, data []byte) (row.Value, error) {
 	b := body{data: data}
 	dimensions, _, element := b.int32(), b.int32(), uint32(b.int32())
@@ -25,45 +23,33 @@ func arrayBinary(oid uint32, data []byte) (row.Value, error) {
 	if b.bad || dimensions < 0 || dimensions > 1 || size < 0 || size > len(data) {
 		return row.Value{}, fault.New(fault.FeatureNotSupported, "only arrays of one dimension are accepted")
 	}
-	out := []byte{'['}
-	for i := range size {
-		if i > 0 {
-			out = append(out, ',')
-		}
+	list := paramType(oid)
+	if list.Kind != row.List {
+		return row.Value{}, fault.New(fault.FeatureNotSupported, "arrays of type %d are not accepted in the binary format", oid)
+	}
+	items := make([]row.Value, size)
+	for i := range items {
 		n := b.int32()
 		if n == -1 {
-			out = append(out, "null"...)
+			items[i] = row.NullValue(list.Elem())
 			continue
 		}
 		item := b.take(n)
 		if b.bad {
 			return row.Value{}, invalidParam(oid)
 		}
-		v, err := decodeParam(element, true, item, row.Type{})
-		if err != nil {
+		var err error
+		if items[i], err = decodeParam(element, true, item, list.Elem()); err != nil {
 			return row.Value{}, err
 		}
-		out = appendJSONValue(out, v)
 	}
-	return row.Value{Type: paramType(oid), S: string(append(out, ']'))}, nil
+	return row.ListValue(list, items...), nil
 }
 
-func appendJSONValue(dst []byte, v row.Value) []byte {
-	if v.Type.IsNumeric() && v.F == v.F && !math.IsInf(v.F, 0) {
-		return append(dst, v.Text()...)
-	}
-	if v.Type.Kind == row.Bool {
-		return strconv.AppendBool(dst, v.I != 0)
-	}
-	return appendJSONString(dst, []byte(v.Text()))
-}
-
-// arrayText reads {a,"b c",NULL}.
+// arrayText reads {a,"b c",NULL} as a list of type want.
 func arrayText(s string, want row.Type) (row.Value, error) {
-	element, _ := row.ParseType(strings.TrimSuffix(want.Name, "[]"))
-	bare := element.IsNumeric() || element.Kind == row.Bool
 	bad := fault.New(fault.InvalidText, "malformed array literal: %q", shorten(s))
-	out := []byte{'['}
+	var items []row.Value
 	i := 1
 	for first := true; ; first = false {
 		for i < len(s) && s[i] == ' ' {
@@ -76,30 +62,23 @@ func arrayText(s string, want row.Type) (row.Value, error) {
 		if next < 0 {
 			return row.Value{}, bad
 		}
-		if !first {
-			out = append(out, ',')
-		}
-		switch {
-		case !quoted && strings.EqualFold(string(item), "null"):
-			out = append(out, "null"...)
-		case bare:
-			v, err := decodeText(item, element)
-			if err != nil {
+		v := row.NullValue(want.Elem())
+		if quoted || !strings.EqualFold(string(item), "null") {
+			var err error
+			if v, err = decodeText(item, want.Elem()); err != nil {
 				return row.Value{}, err
 			}
-			out = appendJSONValue(out, v)
-		default:
-			out = appendJSONString(out, item)
 		}
+		items = append(items, v)
 		if i = next; s[i] == '}' {
 			break
 		}
 		i++
 	}
-	if strings.TrimSpace(s[i+1:]) != "" {
+	if size := want.ArraySize(); strings.TrimSpace(s[i+1:]) != "" || size > 0 && size != len(items) {
 		return row.Value{}, bad
 	}
-	return row.Value{Type: want, S: string(append(out, ']'))}, nil
+	return row.ListValue(want, items...), nil
 }
 
 // arrayItem reads the member at s[i] and returns where the comma or bracket behind it is, -1 if there is none.
@@ -136,59 +115,26 @@ func arrayItem(s string, i int) (item []byte, quoted bool, next int) {
 	return item, quoted, i
 }
 
-// jsonItem takes the next member off the text of a JSON array, behind its opening bracket. A string comes decoded; ok is false at the end.
-func jsonItem(s []byte) (item []byte, isString bool, rest []byte, ok bool) {
-	s = bytes.TrimLeft(s, " \n\r\t,")
-	if len(s) == 0 || s[0] == ']' {
-		return nil, false, nil, false
-	}
-	if s[0] != '"' {
-		end := bytes.IndexAny(s, ",]")
-		if end < 0 {
-			end = len(s)
-		}
-		return bytes.TrimSpace(s[:end]), false, s[end:], true
-	}
-	end := 1
-	for end < len(s) && s[end] != '"' {
-		if s[end] == '\\' {
-			end++
-		}
-		end++
-	}
-	end = min(end+1, len(s))
-	if bytes.IndexByte(s[:end], '\\') < 0 {
-		return s[1 : end-1], true, s[end:], true
-	}
-	var text string
-	if json.Unmarshal(s[:end], &text) != nil {
-		return s[1 : end-1], true, s[end:], true
-	}
-	return []byte(text), true, s[end:], true
-}
-
-// appendArrayText writes a list, which is carried as JSON text, as Postgres writes an array.
-func appendArrayText(dst, list []byte, element row.Type) []byte {
+// appendArrayText writes list i of v as Postgres writes an array.
+func appendArrayText(dst []byte, v *row.Vec, i int, loc *time.Location) []byte {
 	dst = append(dst, '{')
-	rest := bytes.TrimPrefix(bytes.TrimSpace(list), []byte("["))
-	for first := true; ; first = false {
-		item, isString, next, ok := jsonItem(rest)
-		if !ok {
-			return append(dst, '}')
-		}
-		rest = next
+	one := row.NewBuilder(v.Type.Elem(), 1)
+	var text []byte
+	first := true
+	for it := row.ElementsOf(v, i); it.Next(); first = false {
 		if !first {
 			dst = append(dst, ',')
 		}
-		switch {
-		case !isString && string(item) == "null":
+		if it.Null() {
 			dst = append(dst, "NULL"...)
-		case !isString && element.Kind == row.Bool && len(item) > 0:
-			dst = append(dst, item[0])
-		default:
-			dst = appendArrayItem(dst, item)
+			continue
 		}
+		it.AppendTo(one)
+		item := one.Finish()
+		text = appendText(text[:0], &item, 0, loc)
+		dst = appendArrayItem(dst, text)
 	}
+	return append(dst, '}')
 }
 
 func appendArrayItem(dst, item []byte) []byte {
@@ -205,34 +151,28 @@ func appendArrayItem(dst, item []byte) []byte {
 	return append(dst, '"')
 }
 
-// appendArrayBinary writes a list in the binary format of an array of one dimension.
-func appendArrayBinary(dst, list []byte, element row.Type) []byte {
+// appendArrayBinary writes list i of v in the binary format of an array of one dimension.
+func appendArrayBinary(dst []byte, v *row.Vec, i int) []byte {
 	be := binary.BigEndian
 	start := len(dst)
 	dst = be.AppendUint32(dst, 1)
 	dst = be.AppendUint32(dst, 0)
-	dst = be.AppendUint32(dst, pg.TypeOf(element).OID)
+	dst = be.AppendUint32(dst, pg.TypeOf(v.Type.Elem()).OID)
 	dst = be.AppendUint32(dst, 0)
 	dst = be.AppendUint32(dst, 1)
+	one := row.NewBuilder(v.Type.Elem(), 1)
 	n := uint32(0)
-	rest := bytes.TrimPrefix(bytes.TrimSpace(list), []byte("["))
-	for {
-		item, isString, next, ok := jsonItem(rest)
-		if !ok {
-			break
-		}
-		rest = next
-		n++
-		v, err := row.ParseValue(element, string(item))
-		if err != nil || !isString && string(item) == "null" {
+	for it := row.ElementsOf(v, i); it.Next(); n++ {
+		if it.Null() {
 			be.PutUint32(dst[start+4:], 1) // has nulls
 			dst = append(dst, 0xff, 0xff, 0xff, 0xff)
 			continue
 		}
-		one := v.Repeat(1)
+		it.AppendTo(one)
+		item := one.Finish()
 		dst = append(dst, 0, 0, 0, 0)
 		at := len(dst)
-		dst = appendBinary(dst, &one, 0)
+		dst = appendBinary(dst, &item, 0)
 		be.PutUint32(dst[at-4:], uint32(len(dst)-at))
 	}
 	if n == 0 {

@@ -60,10 +60,15 @@ func appendBinary(dst []byte, v *row.Vec, i int) []byte {
 		return be.AppendUint32(dst, uint32(x.Months))
 	case row.UUID:
 		return append(dst, v.Data[i*16:i*16+16]...)
-	case row.Other:
-		if e, ok := pg.Element(v.Type); ok {
-			return appendArrayBinary(dst, v.Bytes(i), e)
+	case row.Enum:
+		return row.AppendText(dst, v, i)
+	case row.List:
+		if _, ok := pg.Element(v.Type); ok {
+			return appendArrayBinary(dst, v, i)
 		}
+		return row.AppendJSON(dst, v, i)
+	case row.Struct, row.Map:
+		return row.AppendJSON(dst, v, i)
 	}
 	return append(dst, v.Bytes(i)...)
 }

@@ -157,14 +157,17 @@ func TestArrays(t *testing.T) {
 	m := pgtype.NewMap()
 	f := func(name, list, want string) {
 		t.Helper()
-		typ := row.Type{Kind: row.Other, Name: name}
+		typ, ok := row.ParseType(name)
+		if !ok {
+			t.Fatal(name)
+		}
 		v := vec(t, typ, list)
 		if got := string(appendText(nil, &v, 0, nil)); got != want {
 			t.Errorf("%s: got %s, want %s", list, got, want)
 		}
 		oid := pg.TypeOf(typ).OID
-		p, ok := m.TypeForOID(oid)
-		if !ok {
+		p, known := m.TypeForOID(oid)
+		if !known {
 			t.Fatalf("pgx does not know %d", oid)
 		}
 		a, err := p.Codec.DecodeValue(m, oid, pgtype.BinaryFormatCode, appendBinary(nil, &v, 0))
@@ -182,6 +185,10 @@ func TestArrays(t *testing.T) {
 	f("DOUBLE[]", "[1.5,-2]", "{1.5,-2}")
 	f("VARCHAR[]", `["a","","b c","null","q\"\\ß\u00e4]",null]`, `{a,"","b c","null","q\"\\ßä]",NULL}`)
 	f("DATE[]", `["2026-01-02"]`, "{2026-01-02}")
+	f("ENUM('x', 'y z')[]", `["y z", "x"]`, `{"y z",x}`)
+	f("STRUCT(a INTEGER)[]", `[{"a": 1}]`, `[{"a":1}]`)
+	f("INTEGER[][]", `[[1],null]`, `[[1],null]`)
+	f("MAP(VARCHAR, INTEGER)", `{"k": 1}`, `{"k":1}`)
 }
 
 func TestInterval(t *testing.T) {
@@ -249,17 +256,17 @@ func TestParameterForms(t *testing.T) {
 	f(pg.ByteaOID, false, `\x6162`, k(row.Blob), `BLOB ab`)
 	f(pg.ByteaOID, false, `a\\\001`, k(row.Blob), `BLOB a\x5C\x01`)
 	f(pg.ByteaOID, false, `a\`, k(row.Blob), `error`)
-	ints := row.Type{Kind: row.Other, Name: "INTEGER[]"}
-	f(1007, false, "{1,2,NULL}", ints, "INTEGER[] [1,2,null]")
+	ints := row.ListOf(row.T(row.Int32))
+	f(1007, false, "{1,2,NULL}", ints, "INTEGER[] [1, 2, NULL]")
 	f(1007, false, "{}", ints, "INTEGER[] []")
 	f(1007, false, "{1,x}", ints, "error")
 	f(1007, false, "{1", ints, "error")
-	f(1009, false, `{a,"b \"c",null,"null"}`, row.Type{Kind: row.Other, Name: "VARCHAR[]"}, `VARCHAR[] ["a","b \"c",null,"null"]`)
+	f(1009, false, `{a,"b \"c",null,"null"}`, row.ListOf(row.T(row.String)), `VARCHAR[] [a, 'b "c', NULL, 'null']`)
 	array, err := hex.DecodeString("00000001" + "00000001" + "00000017" + "00000002" + "00000001" + "00000004" + "00000007" + "ffffffff")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f(1007, true, string(array), ints, "INTEGER[] [7,null]")
+	f(1007, true, string(array), ints, "INTEGER[] [7, NULL]")
 	f(1007, true, string(array[:20]), ints, "error")
 	f(pg.NumericOID, true, "\x00\x01\x00\x00\x00\x00\x00\x02\x00\x05", row.Type{}, "DECIMAL(3,2) 5.00")
 	f(pg.NumericOID, true, "\x00\x01", row.Type{}, "error")
@@ -277,7 +284,7 @@ func FuzzDecodeParam(f *testing.F) {
 			want = row.DecimalType(20, 3)
 		case row.Invalid:
 			if kind > 100 {
-				want = row.Type{Kind: row.Other, Name: "VARCHAR[]"}
+				want = row.ListOf(row.T(row.String))
 			}
 		}
 		v, err := decodeParam(oid, binaryFormat, data, want)

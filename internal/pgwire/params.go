@@ -48,7 +48,7 @@ func paramType(oid uint32) row.Type {
 		return row.T(row.UUID)
 	}
 	if element, ok := pg.ElementOf(oid); ok && element != pg.NumericOID {
-		return row.Type{Kind: row.Other, Name: paramType(element).String() + "[]"}
+		return row.ListOf(paramType(element))
 	}
 	// A NUMERIC has no scale of its own: the place it is used in decides.
 	return row.Type{}
@@ -108,10 +108,11 @@ func decodeText(data []byte, want row.Type) (row.Value, error) {
 	case row.Interval:
 		s = strings.ReplaceAll(strings.ReplaceAll(s, " mons", " months"), " mon ", " month ")
 		s = strings.ReplaceAll(s, " +", " ")
-	case row.Other:
-		if strings.HasSuffix(want.Name, "[]") && strings.HasPrefix(s, "{") {
+	case row.List:
+		if strings.HasPrefix(s, "{") && !want.Elem().Nested() {
 			return arrayText(s, want)
 		}
+	case row.Other:
 		return row.Value{Type: want, S: s}, nil
 	}
 	return parse(s, want)
@@ -386,6 +387,13 @@ func convert(v row.Value, want row.Type) (row.Value, error) {
 	case v.Type.Kind == row.Other && want.Kind == row.Other:
 		v.Type = want
 		return v, nil
+	case v.Type.Nested() && want.Nested():
+		one := v.Repeat(1)
+		out, bad := row.CastVec(&one, want)
+		if len(bad) > 0 {
+			return v, fault.New(fault.InvalidText, "the parameter is no value of %s", want).WithDetail("%s", bad[0].Message)
+		}
+		return out.Value(0), nil
 	case v.Type.Kind == row.Timestamp && want.Kind == row.TimestampTZ, v.Type.Kind == row.TimestampTZ && want.Kind == row.Timestamp:
 		v.Type = want
 		return v, nil
@@ -416,4 +424,4 @@ func fits(v int64, k row.Kind) bool {
 }
 
 // pgJSON reports whether a type's values are JSON text.
-func pgJSON(t row.Type) bool { return t.Kind == row.Other && pg.Nested(t.Name) }
+func pgJSON(t row.Type) bool { return pg.TypeOf(t).OID == pg.JSONOID && t.Kind != row.JSON }

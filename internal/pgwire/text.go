@@ -25,10 +25,14 @@ func appendText(dst []byte, v *row.Vec, i int, loc *time.Location) []byte {
 	case row.String, row.JSON:
 		return append(dst, v.Bytes(i)...)
 	case row.Other:
-		if e, ok := pg.Element(v.Type); ok {
-			return appendArrayText(dst, v.Bytes(i), e)
-		}
 		return append(dst, v.Bytes(i)...)
+	case row.List:
+		if _, ok := pg.Element(v.Type); ok {
+			return appendArrayText(dst, v, i, loc)
+		}
+		return row.AppendJSON(dst, v, i)
+	case row.Struct, row.Map:
+		return row.AppendJSON(dst, v, i)
 	case row.Float32:
 		return appendFloat(dst, float64(row.Values[float32](v)[i]), 32)
 	case row.Float64:
@@ -48,7 +52,7 @@ func appendText(dst []byte, v *row.Vec, i int, loc *time.Location) []byte {
 	case row.Decimal:
 		return appendDecimal(dst, v, i)
 	default:
-		// The other integers and UUIDs are written alike by Postgres and DuckDB.
+		// The other integers, UUIDs and ENUMs are written alike by Postgres and DuckDB.
 		return row.AppendText(dst, v, i)
 	}
 }

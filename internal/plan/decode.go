@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/row"
@@ -123,13 +124,11 @@ func handedOut(n Node) Node {
 	for i, t := range types {
 		exprs[i] = Col(i, t)
 		to := t
-		switch {
-		case isEnum(t):
-			to = row.T(row.String)
-		case t == nullType:
-			to = row.T(row.Int32)
-		case t == other("TIMESTAMP_S"), t == other("TIMESTAMP_MS"), t == other("TIMESTAMP_NS"):
-			to = row.T(row.Timestamp)
+		if t.Kind == row.Other {
+			// A NULL without a type is an INTEGER, and a timestamp of another precision a TIMESTAMP, also inside of nested types.
+			if known, ok := row.ParseType(strings.ReplaceAll(t.Name, nullType.Name, "INTEGER")); ok {
+				to = known
+			}
 		}
 		if to != t {
 			exprs[i] = &Expr{Kind: Cast, Type: to, Args: []*Expr{exprs[i]}}

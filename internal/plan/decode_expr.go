@@ -184,7 +184,9 @@ func (d *decoder) function(o object, s scope) *Expr {
 
 // sliceCall writes a slice that lacks a bound, which DuckDB has as an empty list, in the syntax that allows it.
 func sliceCall(args []*Expr) string {
-	open := func(i int) bool { return i < len(args) && args[i].Name == Literal }
+	open := func(i int) bool {
+		return i < len(args) && (args[i].Name == Literal || args[i].Kind == Constant && args[i].Type.Kind == row.List)
+	}
 	if !open(1) && !open(2) {
 		return ""
 	}

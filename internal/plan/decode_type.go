@@ -1,7 +1,7 @@
 package plan
 
 import (
-	"fmt"
+	"math"
 	"strings"
 
 	"github.com/tidemill/tidemill/internal/row"
@@ -10,7 +10,7 @@ import (
 // nullType is the type of a bare NULL.
 var nullType = row.Type{Kind: row.Other, Name: `"NULL"`}
 
-// unnamedStruct begins the name of a struct without member names, for which SQL has no type.
+// unnamedStruct begins the name of a struct without member names, for which SQL has no type, within a type that is an Other.
 const unnamedStruct = "ROW("
 
 var plainTypes = map[string]row.Kind{
@@ -44,29 +44,31 @@ func (d *decoder) typ(v any) row.Type {
 	case "NULL":
 		return nullType
 	case "LIST":
-		return other(d.typ(info["child_type"]).String() + "[]")
+		return row.ListOf(d.typ(info["child_type"]))
 	case "ARRAY":
-		return other(fmt.Sprintf("%s[%d]", d.typ(info["child_type"]), d.uint(info["size"])))
+		return row.ArrayOf(d.typ(info["child_type"]), int(min(d.uint(info["size"]), math.MaxInt32)))
 	case "STRUCT":
-		return other(d.members("STRUCT", info.list("child_types")))
+		return row.StructOf(d.members(info.list("child_types")))
 	case "UNION":
-		return other(d.members("UNION", unionMembers(info.list("child_types"))))
+		return other("UNION" + strings.TrimPrefix(row.StructOf(d.members(unionMembers(info.list("child_types")))).String(), "STRUCT"))
 	case "MAP":
 		kv := d.object(info["child_type"], "a map's entry").obj("type_info").list("child_types")
 		if len(kv) != 2 {
 			d.fail("a MAP of %d columns", len(kv))
 			return nullType
 		}
-		return other("MAP(" + d.member(kv[0]).String() + ", " + d.member(kv[1]).String() + ")")
+		return row.MapOf(d.member(kv[0]), d.member(kv[1]))
 	case "ENUM":
-		return other(enumName(info.list("values")))
+		values := make([]string, len(info.list("values")))
+		for i, v := range info.list("values") {
+			values[i], _ = v.(string)
+		}
+		return row.EnumOf(values)
 	}
 	return other(id)
 }
 
 func other(name string) row.Type { return row.Type{Kind: row.Other, Name: name} }
-
-func isEnum(t row.Type) bool { return t.Kind == row.Other && strings.HasPrefix(t.Name, "ENUM(") }
 
 // unionMembers leaves out the tag with which a union's list of members begins.
 func unionMembers(members []any) []any {
@@ -81,31 +83,10 @@ func unionMembers(members []any) []any {
 // member decodes the type of a {"first":name,"second":type}.
 func (d *decoder) member(v any) row.Type { return d.typ(d.object(v, "a member")["second"]) }
 
-func (d *decoder) members(kind string, members []any) string {
-	var b strings.Builder
-	unnamed := kind == "STRUCT" && len(members) > 0 && d.object(members[0], "a member").str("first") == ""
-	if unnamed {
-		b.WriteString(unnamedStruct)
-	} else {
-		b.WriteString(kind + "(")
-	}
+func (d *decoder) members(members []any) []row.Member {
+	out := make([]row.Member, len(members))
 	for i, m := range members {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		if !unnamed {
-			b.WriteString(quoteIdent(d.object(m, "a member").str("first")) + " ")
-		}
-		b.WriteString(d.member(m).String())
+		out[i] = row.Member{Name: d.object(m, "a member").str("first"), Type: d.member(m)}
 	}
-	return b.String() + ")"
-}
-
-func enumName(values []any) string {
-	texts := make([]string, len(values))
-	for i, v := range values {
-		s, _ := v.(string)
-		texts[i] = quoteText(s)
-	}
-	return "ENUM(" + strings.Join(texts, ", ") + ")"
+	return out
 }

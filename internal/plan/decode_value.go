@@ -53,6 +53,10 @@ func (d *decoder) value(t row.Type, v any) row.Value {
 		out.S = d.text(v)
 	case row.Blob:
 		out.S = d.unescape(d.text(v))
+	case row.Enum:
+		out.I = int64(d.position(v, len(t.EnumValues()), "enum value"))
+	case row.List, row.Struct, row.Map:
+		return d.nestedValue(t, d.object(v, "a nested constant").list("children"))
 	case row.Interval:
 		o := d.object(v, "an interval")
 		out.V = row.IntervalValue{Months: int32(d.int(o["months"])), Days: int32(d.int(o["days"])), Micros: d.int(o["micros"])}
@@ -60,6 +64,43 @@ func (d *decoder) value(t row.Type, v any) row.Value {
 		out = row.IntValue(t, d.int(v))
 	}
 	return out
+}
+
+// nestedValue decodes a list, struct or map of its parts.
+func (d *decoder) nestedValue(t row.Type, children []any) row.Value {
+	defer d.leave(d.enter())
+	part := func(t row.Type, v any) row.Value {
+		o := d.object(v, "a part of a nested constant")
+		if o.flag("is_null") {
+			return row.NullValue(t)
+		}
+		return d.value(t, o["value"])
+	}
+	parts := make([]row.Value, len(children))
+	switch t.Kind {
+	case row.Struct:
+		if len(parts) != len(t.Members()) {
+			d.fail("a struct has %d values for %d members", len(parts), len(t.Members()))
+		}
+		for i, m := range t.Members() {
+			parts[i] = part(m.Type, children[i])
+		}
+		return row.StructValue(t, parts...)
+	case row.Map:
+		values := make([]row.Value, len(children))
+		for i, e := range children {
+			kv := d.object(d.object(e, "a map's entry")["value"], "a map's entry").list("children")
+			if len(kv) != 2 {
+				d.fail("a map's entry has %d parts", len(kv))
+			}
+			parts[i], values[i] = part(t.Members()[0].Type, kv[0]), part(t.Members()[1].Type, kv[1])
+		}
+		return row.MapValue(t, parts, values)
+	}
+	for i, c := range children {
+		parts[i] = part(t.Elem(), c)
+	}
+	return row.ListValue(t, parts...)
 }
 
 func (d *decoder) text(v any) string {

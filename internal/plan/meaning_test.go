@@ -93,7 +93,7 @@ func randomCell(r *rand.Rand, t row.Type, i int, unique bool) string {
 		return fmt.Sprintf("DATE '1994-01-01' + %d", n*100)
 	case row.Timestamp, row.TimestampTZ:
 		return fmt.Sprintf("TIMESTAMP '2024-01-01 06:00:00' + INTERVAL %d SECONDS", n*4)
-	case row.Other:
+	case row.List:
 		return fmt.Sprintf("[%d, %d]", n, n+1)
 	}
 	return fmt.Sprint(n)

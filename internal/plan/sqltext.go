@@ -177,7 +177,44 @@ func fill(text string, args []string) string {
 
 // nameable reports whether SQL has a name for the type.
 func nameable(t row.Type) bool {
+	if t.Kind == row.List {
+		return nameable(t.Elem())
+	}
+	for _, m := range t.Members() {
+		if m.Name == "" || !nameable(m.Type) {
+			return false
+		}
+	}
 	return t.Kind != row.Other || !strings.Contains(t.Name, unnamedStruct)
+}
+
+// nestedLiteral writes a list, struct or map that is not null, exactly or for people.
+func nestedLiteral(v row.Value, literal func(row.Value) string) string {
+	parts := v.Elements()
+	texts := make([]string, len(parts))
+	for i, p := range parts {
+		switch v.Type.Kind {
+		case row.Map:
+			kv := p.Elements()
+			texts[i] = literal(kv[0]) + ": " + literal(kv[1])
+			continue
+		case row.Struct:
+			if name := v.Type.Members()[i].Name; name != "" {
+				texts[i] = quoteText(name) + ": "
+			}
+		}
+		texts[i] += literal(p)
+	}
+	list := strings.Join(texts, ", ")
+	switch {
+	case v.Type.Kind == row.Map:
+		return "MAP {" + list + "}"
+	case v.Type.Kind == row.List:
+		return "[" + list + "]"
+	case v.Type.Members()[0].Name == "":
+		return "row(" + list + ")"
+	}
+	return "{" + list + "}"
 }
 
 func quoteIdent(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
@@ -197,9 +234,17 @@ func exactLiteral(v row.Value) string {
 		if v.Type == nullType {
 			return "NULL"
 		}
+		if !nameable(v.Type) {
+			return "NULL"
+		}
 		return "CAST(NULL AS " + v.Type.String() + ")"
 	}
 	switch v.Type.Kind {
+	case row.List, row.Struct, row.Map:
+		if !nameable(v.Type) {
+			return nestedLiteral(v, exactLiteral)
+		}
+		return "CAST(" + nestedLiteral(v, exactLiteral) + " AS " + v.Type.String() + ")"
 	case row.Bool, row.Invalid:
 		return plainLiteral(v)
 	case row.String:
@@ -234,8 +279,10 @@ func plainLiteral(v row.Value) string {
 			name = "TIMESTAMPTZ"
 		}
 		return name + " " + quoteText(valueText(v))
-	case row.String, row.Other:
-		return quoteText(v.S)
+	case row.String, row.Other, row.Enum:
+		return quoteText(valueText(v))
+	case row.List, row.Struct, row.Map:
+		return nestedLiteral(v, plainLiteral)
 	}
 	return valueText(v)
 }
@@ -272,6 +319,8 @@ func valueText(v row.Value) string {
 		return v.S
 	case row.String, row.JSON, row.Other, row.Invalid:
 		return v.S
+	case row.Enum:
+		return v.Text()
 	}
 	return strconv.FormatInt(v.I, 10)
 }

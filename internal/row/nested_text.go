@@ -22,6 +22,7 @@ func (l *leaf) vec(t Type, key []byte) *Vec {
 func appendNestedText(dst []byte, t Type, nested []byte, l *leaf) []byte {
 	open, end := byte('{'), byte('}')
 	unnamed := t.Kind == Struct && t.shape.members[0].Name == ""
+	bare := t.ArraySize() > 0 // DuckDB quotes nothing in an ARRAY
 	switch {
 	case t.Kind == List:
 		open, end = '[', ']'
@@ -38,22 +39,27 @@ func appendNestedText(dst []byte, t Type, nested []byte, l *leaf) []byte {
 		case t.Kind == Map:
 			entry := ElementsIn(it.Type(), it.Nested())
 			if entry.Next() {
-				dst = appendElementText(dst, &entry, l)
+				dst = appendElementText(dst, &entry, l, t.Kind)
 			}
 			if dst = append(dst, '='); entry.Next() {
-				dst = appendElementText(dst, &entry, l)
+				dst = appendElementText(dst, &entry, l, t.Kind)
 			}
 			continue
 		case t.Kind == Struct && !unnamed:
 			dst = appendQuotedText(dst, []byte(t.shape.members[n].Name))
 			dst = append(dst, ':', ' ')
 		}
-		dst = appendElementText(dst, &it, l)
+		if bare && !it.Null() && !it.Type().Nested() {
+			dst = AppendText(dst, l.vec(it.Type(), it.Key()), 0)
+			continue
+		}
+		dst = appendElementText(dst, &it, l, t.Kind)
 	}
 	return append(dst, end)
 }
 
-func appendElementText(dst []byte, it *Elements, l *leaf) []byte {
+// appendElementText quotes what needs it, as DuckDB does: JSON not within a list, and nothing that is nested itself.
+func appendElementText(dst []byte, it *Elements, l *leaf, in Kind) []byte {
 	t := it.Type()
 	switch {
 	case it.Null():
@@ -63,7 +69,7 @@ func appendElementText(dst []byte, it *Elements, l *leaf) []byte {
 	}
 	start := len(dst)
 	dst = AppendText(dst, l.vec(t, it.Key()), 0)
-	if t.Kind != JSON && needsQuotes(dst[start:]) {
+	if (t.Kind != JSON || in != List) && needsQuotes(dst[start:]) {
 		text := bytes.Clone(dst[start:])
 		return appendQuotedText(dst[:start], text)
 	}

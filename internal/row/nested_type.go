@@ -21,7 +21,7 @@ const (
 	typeDepthMax   = 24
 	typeMembersMax = 4096
 	typeTextMax    = 1 << 20
-	enumValuesMax  = 1 << 16
+	enumValuesMax  = 1<<16 - 1
 )
 
 // shape is the immutable description of a nested or ENUM type. There is one for each text, so that types are compared with ==.

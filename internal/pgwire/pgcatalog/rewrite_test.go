@@ -74,11 +74,18 @@ func TestTypesAreInTheCatalog(t *testing.T) {
 	for _, r := range typeRows() {
 		known[r.oid] = true
 	}
+	var types []row.Type
 	for k := row.Bool; k <= row.Other; k++ {
-		typ := row.Type{Kind: k}
-		if k == row.Other {
-			typ.Name = "INTEGER[]"
+		types = append(types, row.T(k))
+		if p := TypeOf(row.ListOf(row.T(k))); k != row.Other && !known[int64(p.OID)] {
+			t.Errorf("a list of %s is shown as type %d, which pg_type does not have", row.T(k), p.OID)
 		}
+	}
+	for _, name := range []string{"ENUM('a')", "STRUCT(a INTEGER)", "MAP(VARCHAR, INTEGER)", "INTEGER[][]", "ENUM('a')[]"} {
+		typ, _ := row.ParseType(name)
+		types = append(types, typ)
+	}
+	for _, typ := range types {
 		if p := TypeOf(typ); !known[int64(p.OID)] {
 			t.Errorf("%s is shown as type %d, which pg_type does not have", typ, p.OID)
 		}

@@ -81,11 +81,15 @@ func TypeOf(t row.Type) PgType {
 		return PgType{IntervalOID, 16, -1}
 	case row.UUID:
 		return PgType{UUIDOID, 16, -1}
-	case row.Other:
+	case row.Enum:
+		return PgType{VarcharOID, -1, -1}
+	case row.List, row.Struct, row.Map:
 		if e, ok := Element(t); ok {
 			oid, _ := ArrayOf(TypeOf(e).OID)
 			return PgType{oid, -1, -1}
 		}
+		return PgType{JSONOID, -1, -1}
+	case row.Other:
 		if Nested(t.Name) {
 			return PgType{JSONOID, -1, -1}
 		}
@@ -95,11 +99,8 @@ func TypeOf(t row.Type) PgType {
 
 // Element returns the type of a list's elements, for the lists that Postgres clients get as arrays: those of plain values.
 func Element(t row.Type) (row.Type, bool) {
-	if t.Kind != row.Other || len(t.Name) < 3 || t.Name[len(t.Name)-2:] != "[]" {
-		return row.Type{}, false
-	}
-	e, ok := row.ParseType(t.Name[:len(t.Name)-2])
-	if !ok || e.Kind == row.JSON || e.Kind == row.Blob || e.Kind == row.Other {
+	e := t.Elem()
+	if t.Kind != row.List || e.Nested() || e.Kind == row.JSON || e.Kind == row.Blob {
 		return row.Type{}, false
 	}
 	return e, true
@@ -132,7 +133,7 @@ var arrayOIDs = [...][2]uint32{
 	{IntervalOID, 1187}, {UUIDOID, 2951},
 }
 
-// Nested reports whether a DuckDB type's values are lists, structs, maps or unions, whose text is JSON.
+// Nested reports whether the values of a DuckDB type that the engine has no form for are lists, structs, maps or unions, whose text is JSON.
 func Nested(name string) bool {
 	n := strings.ToUpper(name)
 	return strings.HasSuffix(n, "]") || strings.HasPrefix(n, "STRUCT") || strings.HasPrefix(n, "MAP") || strings.HasPrefix(n, "UNION")
