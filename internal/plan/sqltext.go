@@ -50,7 +50,7 @@ func (p *printer) fail(format string, args ...any) string {
 func (p *printer) expr(e *Expr) string {
 	switch e.Kind {
 	case Column:
-		if p.exact && !nameable(e.Type) {
+		if p.exact && e.Type.Kind == row.Other && !nameable(e.Type) {
 			return p.fail("a column of type %s cannot be handed to DuckDB", e.Type)
 		}
 		return p.column(e)

@@ -61,7 +61,7 @@ func (f *fragment) cut(e *plan.Expr) (*plan.Expr, error) {
 		switch {
 		case a.Kind == plan.Constant:
 			out.Args[i] = a // many functions need their constants while binding
-		case absorbed(a):
+		case f.as.c.absorbed(a):
 			out.Args[i], err = f.cut(a)
 		default:
 			out.Args[i], err = f.column(a)
@@ -74,9 +74,16 @@ func (f *fragment) cut(e *plan.Expr) (*plan.Expr, error) {
 }
 
 // absorbed reports whether an argument of a call that DuckDB computes has to be computed there with it. A TRY is not, because it is not safe there; see
-// salvage.
-func absorbed(a *plan.Expr) bool {
-	return a.Type.Kind == row.Other && a.Kind != plan.Column && a.Kind != plan.Constant && a.Name != plan.Try
+// salvage. A nested value that DuckDB computes anyway stays there.
+func (c *Compiler) absorbed(a *plan.Expr) bool {
+	if a.Kind == plan.Column || a.Kind == plan.Constant || a.Name == plan.Try {
+		return false
+	}
+	if a.Type.Nested() {
+		_, is := c.needsFallback(a)
+		return is && !a.Volatile
+	}
+	return a.Type.Kind == row.Other
 }
 
 func (f *fragment) column(e *plan.Expr) (*plan.Expr, error) {

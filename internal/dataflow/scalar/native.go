@@ -88,8 +88,8 @@ func newRegistry() registry {
 
 // native resolves a call or cast.
 func (c *Compiler) native(e *plan.Expr) (native, bool) {
-	c.once.Do(func() { c.natives = newRegistry() })
-	if e.SQL != "" || e.Volatile || e.Type.Kind == row.Other {
+	c.once.Do(func() { c.natives, c.nested = newRegistry(), nestedTable() })
+	if e.SQL != "" && !isPack(e) || e.Volatile || e.Type.Kind == row.Other {
 		return native{}, false
 	}
 	s := &site{name: e.Name, typ: e.Type, try: e.Try, args: make([]row.Type, len(e.Args)), konst: make([]*row.Value, len(e.Args))}
@@ -105,7 +105,11 @@ func (c *Compiler) native(e *plan.Expr) (native, bool) {
 	if e.Kind == plan.Cast {
 		return castKernel(s)
 	}
-	build := c.natives[e.Name]
+	table := c.natives
+	if s.nested() && !isNullTest(e) {
+		table = c.nested
+	}
+	build := table[e.Name]
 	if build == nil {
 		return native{}, false
 	}

@@ -157,8 +157,8 @@ func TestRandomNesting(t *testing.T) {
 func TestNestedTypes(t *testing.T) {
 	r := differential(t)
 	for _, e := range []string{
-		"len(string_split(sa, ','))", "list_sum(list_transform(string_split(sa, ','), lambda x: length(x)))", "string_split(sa, 'b')", "[i4a, i4b]", "list_contains([sa, sb], sc)", "list_contains(string_split(upper(sa), 'B'), upper(sb))",
-		"(string_split(sa, ',') IS NULL)", "CASE WHEN ba THEN [i4a] ELSE [i4b, i4c] END", "list_max([i4a, i4b, i4c])", "array_to_string([sa, sb], '-')", "coalesce(string_split(sa, ','), ['x'])",
+		"len(string_split(sa, ','))", "list_sum(list_transform(string_split(sa, ','), lambda x: length(x)))", "string_split(sa, 'b')", "list_contains(string_split(upper(sa), 'B'), upper(sb))",
+		"(string_split(sa, ',') IS NULL)", "list_max([i4a, i4b, i4c])", "array_to_string([sa, sb], '-')", "coalesce(string_split(sa, ','), ['x'])",
 	} {
 		r.same(e, options{fallback: true, bisect: true})
 	}

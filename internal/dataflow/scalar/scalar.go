@@ -38,6 +38,7 @@ type Compiler struct {
 
 	once    sync.Once
 	natives registry
+	nested  registry // with a list, struct or map as an argument or the result
 }
 
 // Compile makes a program that computes exprs over batches whose columns have the types of input.
@@ -71,7 +72,7 @@ func (c *Compiler) Fallbacks(exprs []*plan.Expr) []string {
 			names = append(names, name)
 		}
 		for _, a := range e.Args {
-			walk(a, (is || inside) && absorbed(a))
+			walk(a, (is || inside) && c.absorbed(a))
 		}
 	}
 	for _, e := range exprs {
