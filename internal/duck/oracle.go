@@ -44,6 +44,10 @@ func OpenOracle(opts OracleOptions) (*Oracle, error) {
 		return nil, fmt.Errorf("opening the oracle: %w", err)
 	}
 	o := &Oracle{db: db, admin: admin, loads: map[string]*loading{}}
+	if err := admin.execAll(windowMacros(false)); err != nil {
+		o.Close()
+		return nil, fmt.Errorf("opening the oracle: %w", err)
+	}
 	if err := registerScan(admin, loadName, &scanFunction{bind: o.bindLoad}); err != nil {
 		o.Close()
 		return nil, fmt.Errorf("opening the oracle: %w", err)

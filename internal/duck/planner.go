@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -150,10 +151,13 @@ func setUpPlanning(c *conn) error {
 	if err := refuseFolding(c); err != nil {
 		return err
 	}
+	if err := registerSessionMarker(c); err != nil {
+		return err
+	}
 	if err := disableOptimizers(c); err != nil {
 		return err
 	}
-	return c.execAll(append([]string{"CREATE SCHEMA tidemill"}, nowMacros...))
+	return c.execAll(slices.Concat([]string{"CREATE SCHEMA tidemill"}, nowMacros, windowMacros(true)))
 }
 
 // Close frees the planner. Plans that are still being made end in their own time.

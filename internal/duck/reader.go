@@ -112,7 +112,7 @@ func (r *Reader) open() (*readerInstance, error) {
 		return nil, err
 	}
 	i := &readerInstance{db: db, admin: admin, running: map[uint64]Sources{}}
-	if err = admin.exec("CREATE SCHEMA tidemill"); err == nil {
+	if err = admin.execAll(append([]string{"CREATE SCHEMA tidemill"}, windowMacros(false)...)); err == nil {
 		err = boundValues(admin)
 	}
 	if err == nil {
