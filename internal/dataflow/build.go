@@ -121,6 +121,8 @@ func (b *builder) lowerOperator(n plan.Node) (lowered, error) {
 		return b.lowerAggregate(n)
 	case *plan.Distinct:
 		return b.lowerDistinct(n)
+	case *plan.Session:
+		return b.lowerSession(n)
 	case *plan.SetOp:
 		return b.lowerSetOp(n)
 	case *plan.Union:

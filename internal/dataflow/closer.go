@@ -12,6 +12,9 @@ type groupCloser struct {
 	bound  *threshold
 	dates  *state.Calendar
 	ids    []uint32
+	// end, if not nil, is the call whose result decides: the group is a session, and column one of the input.
+	end *aggregateCall
+	due state.Array[uint64] // by group, where it is in dates, if end is not nil
 }
 
 // add enters new keys: the rows added of the key's column v, with their ids by row.
@@ -58,12 +61,43 @@ func hashesOf(s *state.Set, ids []uint32) []uint64 {
 	return hash
 }
 
+// addEnds is add for sessions: v has times of the rows that made them.
+func (c *groupCloser) addEnds(v *row.Vec, added []int32, ids []uint32, groups uint32) {
+	c.due.Grow(groups)
+	for _, i := range added {
+		c.schedule(ids[i], state.OrderBits(v, int(i)))
+	}
+}
+
+func (c *groupCloser) schedule(id uint32, due uint64) {
+	*c.due.At(id) = due
+	c.dates.Add(due, id)
+}
+
+// over keeps of sessions that seem to be closed those that are; the others have gone on since.
+func (c *groupCloser) over(ids []uint32) []uint32 {
+	limit, _ := c.bound.at(c.times.After)
+	ends, _ := c.end.state.result(ids)
+	kept := ids[:0]
+	for k, id := range ids {
+		if end := state.OrderBits(&ends, k); end >= limit {
+			c.schedule(id, end)
+		} else {
+			kept = append(kept, id)
+		}
+	}
+	return kept
+}
+
 // closeGroups frees the state of the groups that are closed. What they have come to stays in the result.
 func (o *aggregateOp) closeGroups() {
 	if o.closer == nil {
 		return
 	}
 	ids := o.closer.closed()
+	if o.closer.end != nil && len(ids) > 0 {
+		ids = o.closer.over(ids)
+	}
 	if len(ids) == 0 {
 		return
 	}

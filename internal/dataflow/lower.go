@@ -204,6 +204,11 @@ func (b *builder) lowerAggregate(n *plan.Aggregate) (lowered, error) {
 			}
 			op.calls = append(op.calls, c)
 		}
+		if c, err := b.sessionCloser(n, op.calls); err != nil {
+			return lowered{}, err
+		} else if c != nil {
+			op.closer, nd.timed = c, true
+		}
 		nd.shards = append(nd.shards, op)
 	}
 	return lowered{node: b.add(nd), types: n.Types()}, nil

@@ -2,6 +2,7 @@ package dataflow
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/tidemill/tidemill/internal/dataflow/state"
 	"github.com/tidemill/tidemill/internal/fault"
@@ -11,6 +12,7 @@ import (
 
 // lowerRoot lowers the whole plan: it finds out first what the watermark closes, since late rows are left out at the sources.
 func (b *builder) lowerRoot(root plan.Node) (lowered, error) {
+	root = plan.ExpandSessions(root)
 	b.events = plan.FindEventTimes(root, b.eventTime, false)
 	b.findClosings(root)
 	column, bounds := -1, []plan.TimeBound(nil)
@@ -58,6 +60,10 @@ func (b *builder) findClosings(root plan.Node) {
 		case *plan.Aggregate:
 			if _, bounds := b.closingGroup(n); bounds != nil {
 				b.closings = append(b.closings, closing{bounds})
+			}
+		case *plan.Session:
+			if rows, _ := b.events.SessionBounds(n); rows != nil {
+				b.closings = append(b.closings, closing{rows})
 			}
 		case *plan.Distinct:
 			if _, bounds := b.closingColumn(n.Input); bounds != nil {
@@ -117,4 +123,46 @@ func (b *builder) lowerTemporal(n *plan.Filter, timeless, temporal []*plan.Expr,
 		return in, nil
 	}
 	return b.addMap(in, c)
+}
+
+// lowerSession lowers a numbered session.
+func (b *builder) lowerSession(n *plan.Session) (lowered, error) {
+	in, err := b.lower(n.Input)
+	if err != nil {
+		return lowered{}, err
+	}
+	if err := comparable(typesOf(n.Keys), "session()"); err != nil {
+		return lowered{}, err
+	}
+	r, err := b.keyRouter(n.Keys, in.types, make([]bool, len(n.Keys)))
+	if err != nil {
+		return lowered{}, err
+	}
+	_, ends := b.events.SessionBounds(n)
+	title := fmt.Sprintf("sessions of #%d with a gap of %s by %s", n.Time, time.Duration(n.Gap)*time.Microsecond, listOf(n.Keys, ", "))
+	nd := node{title: title + kept(in.appendOnly), inputs: []int{in.node}, routes: []*router{r}, timed: ends != nil}
+	for range b.Workers {
+		op := newSession(typesOf(n.Keys), in.types, n.Time, n.Gap, !in.appendOnly)
+		op.times = b.g.times
+		if op.ends, err = b.threshold(ends); err != nil {
+			return lowered{}, err
+		}
+		nd.shards = append(nd.shards, op)
+	}
+	return lowered{node: b.add(nd), types: n.Types()}, nil
+}
+
+// sessionCloser returns what closes groups that are sessions, nil if nothing bounds their ends.
+func (b *builder) sessionCloser(n *plan.Aggregate, calls []aggregateCall) (*groupCloser, error) {
+	s, ok := n.Input.(*plan.Session)
+	if n.SessionEnd == 0 || !ok {
+		return nil, nil
+	}
+	_, ends := b.events.SessionBounds(s)
+	end := &calls[n.SessionEnd-1]
+	c, err := b.newCloser(end.args[0], closing{ends})
+	if c != nil {
+		c.end = end
+	}
+	return c, err
 }

@@ -92,7 +92,11 @@ func (o *aggregateOp) resolve(p *port) {
 	}
 	added := o.groups.FindOrAdd(p.keys, p.hash, o.ids, nil)
 	o.grow()
-	if o.closer != nil {
+	switch {
+	case o.closer == nil:
+	case o.closer.end != nil:
+		o.closer.addEnds(&p.batch.Cols[o.closer.column], added, o.ids, o.groups.Cap())
+	default:
 		o.closer.add(&p.keys[o.closer.column], added, o.ids)
 	}
 }
@@ -278,7 +282,11 @@ func (o *aggregateOp) sweep(p *port, touched []uint32) {
 				o.calls[i].state.reset(id)
 			}
 			at := int(o.touch.seen[k].at)
-			if o.closer != nil {
+			switch {
+			case o.closer == nil:
+			case o.closer.end != nil:
+				o.closer.dates.Remove(*o.closer.due.At(id), id)
+			default:
 				o.closer.remove(&p.keys[o.closer.column], at, id)
 			}
 			o.groups.Remove(id, p.hash[at])

@@ -57,6 +57,10 @@ func (d *decoder) node(v any) Node {
 		return selectColumns(n, d.positions(o.list("projections"), len(n.Types())))
 	case "LOGICAL_UNNEST":
 		return d.unnest(o, spread{d.single(in), s.width}, s).Node
+	case "LOGICAL_WINDOW":
+		if n := d.session(o, in, s); n != nil {
+			return n
+		}
 	case "LOGICAL_LIMIT":
 		return d.limit(o, d.single(in))
 	}

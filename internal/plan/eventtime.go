@@ -76,13 +76,21 @@ func (t *EventTimes) find(n Node) map[int][]TimeBound {
 		return t.columns[n.Input]
 	case *Sort, *Distinct:
 		return t.columns[n.Inputs()[0]]
+	case *Unnest:
+		return t.columns[n.Input]
+	case *TopN:
+		return t.ofPartition(n.Input, n.Partition)
+	case *SetOp:
+		return t.ofSetOp(n)
+	case *Session:
+		return t.ofSession(n)
 	case *Project:
 		return t.ofExprs(n.Input, n.Exprs)
 	case *Aggregate:
 		if n.Sets != nil {
 			return nil
 		}
-		return t.ofExprs(n.Input, n.Groups)
+		return t.ofAggregate(n)
 	case *Union:
 		return t.ofUnion(n)
 	case *Join:
@@ -112,6 +120,76 @@ func (t *EventTimes) ofExprs(in Node, exprs []*Expr) map[int][]TimeBound {
 		}
 	}
 	return out
+}
+
+// ofPartition finds the bounded columns of rows that stand or fall with others of their partition: those it is made of.
+func (t *EventTimes) ofPartition(in Node, partition []*Expr) map[int][]TimeBound {
+	if t.derived {
+		return t.columns[in]
+	}
+	out := map[int][]TimeBound{}
+	for _, e := range partition {
+		if e.Kind == Column && t.columns[in][e.Index] != nil {
+			out[e.Index] = t.columns[in][e.Index]
+		}
+	}
+	return out
+}
+
+func (t *EventTimes) ofSetOp(n *SetOp) map[int][]TimeBound {
+	in := n.Inputs()
+	out := map[int][]TimeBound{}
+	for c, own := range t.columns[in[0]] {
+		if other := t.columns[in[1]][c]; other != nil && len(own)+len(other) <= boundsMax {
+			out[c] = concat(own, other)
+		}
+	}
+	return out
+}
+
+// earlier moves bounds back by a span.
+func earlier(bounds []TimeBound, micros int64) []TimeBound {
+	out := slices.Clone(bounds)
+	for i := range out {
+		out[i].Value = Fn("-", out[i].Value.Type, out[i].Value, Const(row.Value{Type: row.T(row.Interval), V: row.IntervalValue{Micros: micros}}))
+	}
+	return out
+}
+
+// ofSession bounds the last times of sessions: a row can still prolong one that ended Gap before it.
+func (t *EventTimes) ofSession(n *Session) map[int][]TimeBound {
+	bounds := t.columns[n.Input][n.Time]
+	if n.Numbered || bounds == nil {
+		return nil
+	}
+	return map[int][]TimeBound{len(n.Input.Types()) + 1: earlier(bounds, n.Gap)}
+}
+
+func (t *EventTimes) ofAggregate(n *Aggregate) map[int][]TimeBound {
+	out := t.ofExprs(n.Input, n.Groups)
+	if s, ok := n.Input.(*Session); ok && n.SessionEnd != 0 {
+		if bounds := t.columns[s.Input][s.Time]; bounds != nil {
+			out[len(n.Groups)+n.SessionEnd-1] = earlier(bounds, s.Gap)
+		}
+	}
+	return out
+}
+
+// SessionBounds bounds the times of the rows that a session takes, and the ends of the sessions whose state must be kept for them: rows that are
+// late by up to a gap still find theirs. Both are over the watermark; nil if nothing bounds the time.
+func (t *EventTimes) SessionBounds(n *Session) (rows, ends []TimeBound) {
+	bounds := t.columns[n.Input][n.Time]
+	if bounds == nil {
+		return nil, nil
+	}
+	rows, ends = slices.Clone(bounds), slices.Clone(bounds)
+	for i := range bounds {
+		before := func(micros int64) *Expr {
+			return Fn("-", bounds[i].Base.Type, bounds[i].Base, Const(row.Value{Type: row.T(row.Interval), V: row.IntervalValue{Micros: micros}}))
+		}
+		rows[i].Base, ends[i].Base = before(n.Gap), before(2*n.Gap)
+	}
+	return rows, ends
 }
 
 func (t *EventTimes) ofUnion(n *Union) map[int][]TimeBound {

@@ -71,6 +71,9 @@ func (f *fingerprinter) line(n Node) string {
 		for i := range n.Calls {
 			part("call", fingerprintCall(&n.Calls[i]))
 		}
+		if n.SessionEnd != 0 {
+			part("session end", strconv.Itoa(n.SessionEnd))
+		}
 	case *Join:
 		part(joinNames[n.Kind], fingerprintKeys(n.Keys))
 		part("where", sorted(n.Residual))
@@ -86,6 +89,8 @@ func (f *fingerprinter) line(n Node) string {
 		part("sort", fingerprintOrder(n.Keys))
 	case *Limit:
 		part("limit", strconv.FormatInt(n.Count, 10)+" "+strconv.FormatInt(n.Offset, 10))
+	case *Session:
+		part("session", n.line(exact(n.Keys...), strconv.Itoa(n.Time)))
 	case *TopN:
 		part("top", n.keptBy())
 		part("partition", exact(n.Partition...))

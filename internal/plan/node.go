@@ -3,7 +3,7 @@ package plan
 import "github.com/tidemill/tidemill/internal/row"
 
 // Node is a relational operator of a bound plan. The set is closed: Get, Values, Filter, Project,
-// Aggregate, Join, Union, SetOp, Distinct, Unnest, Sort, Limit, TopN and Unsupported.
+// Aggregate, Session, Join, Union, SetOp, Distinct, Unnest, Sort, Limit, TopN and Unsupported.
 type Node interface {
 	// Types returns the types of the output columns.
 	Types() []row.Type
@@ -64,6 +64,8 @@ type Aggregate struct {
 	// Groupings are the GROUPING() functions, which come behind the aggregates: each the positions of groups, of which it tells by
 	// one bit each, the last the lowest, whether the row's grouping set lacks it.
 	Groupings [][]int
+	// SessionEnd, if not 0, says that the groups are the sessions of a numbered Session, whose last times are the result of call SessionEnd-1.
+	SessionEnd int
 }
 
 // JoinKind is the kind of a Join.
@@ -302,6 +304,10 @@ func withInputs(n Node, in []Node) Node {
 		c := *n
 		c.Input = in[0]
 		return &c
+	case *Session:
+		c := *n
+		c.Input = in[0]
+		return &c
 	}
 	return n
 }
@@ -344,6 +350,8 @@ func Exprs(n Node) []*Expr {
 		return es
 	case *TopN:
 		return n.exprs()
+	case *Session:
+		return n.Keys
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ func Rewrites() []Rewrite {
 		{"cross-lists", "Writes the cross product with the elements of constant lists as an unnest of each row.", crossLists},
 		{"push-filters", "Moves predicates down to the inputs they are about, and equalities between the sides of a join into its keys.", pushFilters},
 		{"semi-to-inner", "Turns IN (SELECT …) and EXISTS into a join with the distinct keys of the subquery.", semiToInner},
+		{"sessions", "Lets aggregates per session find their groups by the session's number.", fuseSessions},
 		{"drop-distinct", "Removes DISTINCT where rows are distinct already or become so above, and writes GROUP BY without aggregates as DISTINCT.", dropDistinct},
 		{"prune", "Reads and carries only the columns that are needed above.", prune},
 	}

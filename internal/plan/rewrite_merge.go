@@ -152,7 +152,7 @@ func mergeAggregate(n *Aggregate, shared func(Node) bool) Node {
 	if !ok || !mergeable(below, shared, Exprs(n)) {
 		return n
 	}
-	out := &Aggregate{Input: below.Input, Groups: inlined(n.Groups, below), Sets: n.Sets}
+	out := &Aggregate{Input: below.Input, Groups: inlined(n.Groups, below), Sets: n.Sets, Groupings: n.Groupings, SessionEnd: n.SessionEnd}
 	for _, c := range n.Calls {
 		out.Calls = append(out.Calls, c.mapped(func(e *Expr) *Expr { return inline(e, below) }))
 	}

@@ -83,6 +83,11 @@ func spreadNeeds(n Node, needs map[Node]columnSet) {
 		for _, b := range n.Branches {
 			needs[b].add(need.list()...)
 		}
+	case *Session:
+		width := len(n.Input.Types())
+		needs[n.Input].add(slices.DeleteFunc(need.list(), func(c int) bool { return c >= width })...)
+		needs[n.Input].add(Columns(n.Keys...)...)
+		needs[n.Input].add(n.Time)
 	case *TopN:
 		width := len(n.Input.Types())
 		needs[n.Input].add(slices.DeleteFunc(need.list(), func(c int) bool { return c >= width })...)
@@ -98,7 +103,7 @@ func spreadNeeds(n Node, needs map[Node]columnSet) {
 func keptCalls(n *Aggregate, need columnSet) []int {
 	var kept []int
 	for i := range n.Calls {
-		if need.has(len(n.Groups) + i) {
+		if need.has(len(n.Groups)+i) || i == n.SessionEnd-1 {
 			kept = append(kept, i)
 		}
 	}
@@ -233,6 +238,8 @@ func (p *pruner) node(n Node) pruned {
 		return p.join(n)
 	case *TopN:
 		return p.topN(n)
+	case *Session:
+		return p.session(n)
 	case *Union:
 		out := &Union{}
 		for _, b := range n.Branches {
@@ -289,6 +296,23 @@ func (p *pruner) aggregate(n *Aggregate) pruned {
 	for _, i := range keptCalls(n, p.needs[n]) {
 		at[len(n.Groups)+i] = len(n.Groups) + len(out.Calls)
 		out.Calls = append(out.Calls, n.Calls[i].mapped(in.expr))
+		if i == n.SessionEnd-1 {
+			out.SessionEnd = len(out.Calls)
+		}
+	}
+	return pruned{out, at}
+}
+
+func (p *pruner) session(n *Session) pruned {
+	in := p.done[n.Input]
+	out := n.mapped(in.Node, in.expr)
+	at := map[int]int{}
+	for old, now := range in.at {
+		at[old] = now
+	}
+	old, now := len(n.Input.Types()), len(in.Types())
+	for i := range len(n.Types()) - old {
+		at[old+i] = now + i
 	}
 	return pruned{out, at}
 }

@@ -102,6 +102,9 @@ func (p *pusher) pushInto(n Node, predicates []*Expr) Node {
 		return p.aggregate(n, predicates)
 	case *Join:
 		return p.join(n, predicates)
+	case *Session:
+		down, up := onPartition(n.Keys, predicates)
+		return filtered(withInputs(n, []Node{p.node(n.Input, down)}), up)
 	case *TopN:
 		down, up := onPartition(n.Partition, predicates)
 		return filtered(withInputs(n, []Node{p.node(n.Input, down)}), up)
