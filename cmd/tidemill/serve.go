@@ -18,7 +18,7 @@ import (
 
 // commands lists the subcommands.
 func commands() []*cobra.Command {
-	return []*cobra.Command{newServe(), newDemo(), newSQL(), newLoad(), newTail(), newBench()}
+	return []*cobra.Command{newServe(), newDemo(), newSQL(), newLoad(), newTail(), newVerify(), newBench()}
 }
 
 // serveFlags are the flags of commands that run a node.

@@ -87,7 +87,7 @@ func (r *Relation) System() bool { return strings.HasPrefix(r.Name, SystemSchema
 
 // Change is an entry of the changelog.
 type Change struct {
-	// Put creates or replaces a relation; Drop removes one.
+	// Put creates or replaces a relation; Drop removes one. Both: the one takes the place, and the name, of the other.
 	Put  *Relation `json:",omitempty"`
 	Drop uint64    `json:",omitempty"`
 }
@@ -101,8 +101,8 @@ func DecodeChange(b []byte) (Change, error) {
 	if err := json.Unmarshal(b, &c); err != nil {
 		return Change{}, fmt.Errorf("reading a change of the catalog: %w", err)
 	}
-	if (c.Put == nil) == (c.Drop == 0) {
-		return Change{}, errors.New("reading a change of the catalog: it must be either a definition or a removal")
+	if c.Put == nil && c.Drop == 0 {
+		return Change{}, errors.New("reading a change of the catalog: it must be a definition or a removal")
 	}
 	if c.Put != nil && (c.Put.ID == 0 || c.Put.ID == math.MaxUint64 || c.Put.Name == "") {
 		return Change{}, fmt.Errorf("reading a change of the catalog: relation %d %q", c.Put.ID, c.Put.Name)
@@ -132,19 +132,19 @@ func (c *Catalog) Apply(ch Change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.version++
-	if ch.Put != nil {
-		if old := c.byID[ch.Put.ID]; old != nil {
-			delete(c.byName, Fold(old.Name))
-		}
-		c.byID[ch.Put.ID] = ch.Put
-		c.byName[Fold(ch.Put.Name)] = ch.Put
-		c.nextID = max(c.nextID, ch.Put.ID+1)
-		return
-	}
 	if old := c.byID[ch.Drop]; old != nil {
 		delete(c.byID, old.ID)
 		delete(c.byName, Fold(old.Name))
 	}
+	if ch.Put == nil {
+		return
+	}
+	if old := c.byID[ch.Put.ID]; old != nil {
+		delete(c.byName, Fold(old.Name))
+	}
+	c.byID[ch.Put.ID] = ch.Put
+	c.byName[Fold(ch.Put.Name)] = ch.Put
+	c.nextID = max(c.nextID, ch.Put.ID+1)
 }
 
 // NextID returns an ID that no relation has had.

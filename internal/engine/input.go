@@ -29,6 +29,8 @@ type input struct {
 	gone        bool
 	failed      bool // nothing more comes: its reader stopped at an error
 
+	first atomic.Uint64 // the offset of the first record that was read
+
 	stopped bool // the loop's own: what it holds no longer follows its log
 }
 
@@ -149,6 +151,9 @@ func (r *reader) take(rec log.Record) error {
 	h, body, err := record.Parse(rec.Body)
 	if err != nil {
 		return fmt.Errorf("record %d: %w", rec.Offset, err)
+	}
+	if r.in.first.Load() == 0 {
+		r.in.first.Store(uint64(rec.Offset))
 	}
 	d := r.in.def.Load()
 	b, err := d.decode(h, body)

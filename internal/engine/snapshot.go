@@ -232,3 +232,15 @@ func (e *Engine) Changes(relation, after uint64) (changes []view.Change, upTo ui
 	changes, ok = st.Changes(after)
 	return changes, e.published.tick, ok
 }
+
+// FirstRead is the offset of the first record of a stream or table that was read in this run, 0 if there was none: what views have counted begins there, or
+// later.
+func (e *Engine) FirstRead(relation uint64) log.Offset {
+	e.queues.Lock()
+	in := e.queues.inputs[relation]
+	e.queues.Unlock()
+	if in == nil {
+		return 0
+	}
+	return log.Offset(in.first.Load())
+}

@@ -429,7 +429,25 @@ func readBy(f *fault.Error, readers []*catalog.Relation) *fault.Error {
 }
 
 // alterOptions runs ALTER … SET (…).
-func (db *Database) alterOptions(_ context.Context, whole string, old *catalog.Relation, s *sql.Alter) error {
+func (db *Database) alterOptions(ctx context.Context, whole string, old *catalog.Relation, s *sql.Alter) error {
+	if old.Kind == catalog.MaterializedView {
+		r := copyRelation(old)
+		if r.Options == nil {
+			r.Options = map[string]string{}
+		}
+		for _, o := range s.Options {
+			err := checkViewOption(o)
+			if err == nil && o.Key != verifyOption {
+				err = fault.New(fault.FeatureNotSupported, "option %q of a view cannot be changed", o.Key).WithHint("DROP the view and CREATE it with the option")
+			}
+			if err != nil {
+				return positionedAt(err, whole, o.Pos)
+			}
+			r.Options[o.Key] = o.Value
+		}
+		r.Create = createText(r)
+		return db.commitChange(ctx, catalog.Change{Put: r})
+	}
 	for _, o := range s.Options {
 		return fault.New(fault.FeatureNotSupported, "option %q of a %s cannot be changed", o.Key, old.Kind).
 			WithHint("create the %s anew with it, and INSERT INTO … SELECT its rows", old.Kind).At(sql.PositionAt(whole, o.Pos))

@@ -14,6 +14,7 @@ func createText(r *catalog.Relation) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "CREATE %s %s", strings.ToUpper(string(r.Kind)), sql.Quote(r.Name))
 	if !r.Stored() {
+		writeOptions(&b, r)
 		return b.String() + " AS " + r.Query
 	}
 	b.WriteString(" (")
@@ -36,6 +37,11 @@ func createText(r *catalog.Relation) string {
 		fmt.Fprintf(&b, ", WATERMARK FOR %s AS %s", sql.Quote(w.Column), w.Expr)
 	}
 	b.WriteString(")")
+	writeOptions(&b, r)
+	return b.String()
+}
+
+func writeOptions(b *strings.Builder, r *catalog.Relation) {
 	var options []string
 	for k, v := range r.Options {
 		if k == "key" {
@@ -51,7 +57,6 @@ func createText(r *catalog.Relation) string {
 		slices.Sort(options)
 		b.WriteString(" WITH (" + strings.Join(options, ", ") + ")")
 	}
-	return b.String()
 }
 
 func columnNames(r *catalog.Relation, at []int) []string {

@@ -69,7 +69,9 @@ type Database struct {
 
 	ddlMu sync.Mutex // orders changes of the catalog
 	gate  gate
-	txMu  sync.Mutex // orders transactions over several topics
+
+	verifications verifications
+	txMu          sync.Mutex // orders transactions over several topics
 
 	storedMu sync.RWMutex
 	stored   map[uint64]*stored
@@ -115,6 +117,9 @@ func OpenDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 		if err := db.openSide(ctx, s); err != nil {
 			return nil, err
 		}
+	}
+	if err := db.openVerifications(ctx); err != nil {
+		return nil, err
 	}
 	return db, nil
 }
@@ -288,6 +293,7 @@ func (db *Database) Close() {
 	if db.hub != nil {
 		db.hub.Close()
 	}
+	db.verifications.close()
 	db.rejects.close()
 	db.late.close()
 	if db.engine != nil {

@@ -47,7 +47,8 @@ func (db *Database) newName(n sql.Name, ifNotExists, orReplace bool) (name strin
 		return name, r, nil
 	}
 	if orReplace {
-		return "", nil, fault.New(fault.FeatureNotSupported, "replacing %s %q is not available", r.Kind, r.Name).WithHint("DROP it first, then CREATE it")
+		return "", nil, fault.New(fault.FeatureNotSupported, "replacing %s %q is not available", r.Kind, r.Name).
+			WithHint("DROP it first, then CREATE it; only plain views are replaced")
 	}
 	return "", nil, fault.New(fault.DuplicateObject, "there is already a %s %q", r.Kind, r.Name).WithHint("choose another name, or use IF NOT EXISTS")
 }
@@ -218,6 +219,11 @@ func (db *Database) checkExpression(ctx context.Context, whole string, columns r
 func (db *Database) createView(ctx context.Context, whole string, s *sql.CreateView) (tag string, err error) {
 	db.ddlMu.Lock()
 	defer db.ddlMu.Unlock()
+	if s.OrReplace {
+		if replaced, err := db.replaceView(ctx, whole, s); replaced || err != nil {
+			return s.Tag(), err
+		}
+	}
 	name, existing, err := db.newName(s.Name, s.IfNotExists, s.OrReplace)
 	if err != nil || existing != nil {
 		return s.Tag(), err
@@ -499,6 +505,7 @@ func (db *Database) dropOne(ctx context.Context, r *catalog.Relation) error {
 	ctx = context.WithoutCancel(ctx) // the relation is gone: what follows only frees what it had
 	db.hub.Drop(r.ID)
 	db.shared.dropReaders(db, r.ID)
+	db.verifications.forget(r.ID)
 	err := db.undefine(r)
 	if r.Kind != catalog.View {
 		err = errors.Join(err, db.engine.Drop(ctx, r.ID))

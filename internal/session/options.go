@@ -112,8 +112,12 @@ func checkViewOption(o sql.Option) error {
 			err = fault.New(fault.InvalidParameterValue, "resolution is %q, want at least %s", o.Value, minResolution)
 		}
 		return err
+	case verifyOption:
+		_, err := parseDuration(o.Value)
+		return err
 	default:
-		return fault.New(fault.InvalidParameterValue, "a materialized view has no option %q", o.Key).WithHint("options are emit ('changes' or 'final') and resolution (how often now() is looked at)")
+		return fault.New(fault.InvalidParameterValue, "a materialized view has no option %q", o.Key).
+			WithHint("options are emit ('changes' or 'final'), resolution (how often now() is looked at) and verify (how often it is recomputed and compared)")
 	}
 	return nil
 }

@@ -181,6 +181,8 @@ func (s *Session) bindOnce(ctx context.Context, p *Prepared) (err error) {
 		}
 	case *sql.Subscribe:
 		p.Columns, err = s.subscribeColumns(ctx, b.text, st)
+	case *sql.VerifyView:
+		p.Columns = verifyColumns()
 	case *sql.Show:
 		p.Columns = showColumns(st)
 	case *sql.ShowCreate:
@@ -282,7 +284,7 @@ func (s *Session) executeOnce(ctx context.Context, p *Prepared, args []row.Value
 	case *sql.Set, *sql.Reset, *sql.Discard, *sql.Unlisten:
 		return s.setting(st)
 	case *sql.VerifyView:
-		return nil, fault.New(fault.FeatureNotSupported, "VERIFY VIEW is not available in this version")
+		return s.verifyStatement(ctx, b.text, st)
 	}
 	return s.define(ctx, b)
 }
@@ -557,13 +559,38 @@ func (db *Database) explainPlan(p *selectPlan) []string {
 	for line := range strings.Lines(g.Explain()) {
 		out = append(out, "  "+strings.TrimRight(line, "\n"))
 	}
-	var exprs []*plan.Expr
-	for _, n := range plan.Nodes(p.node) {
-		exprs = append(exprs, plan.Exprs(n)...)
+	return append(out, db.explainExpressions(p.node)...)
+}
+
+// explainExpressions says of each expression of a plan whether it is computed natively or which of its functions DuckDB computes. Columns are numbered as in
+// the operator's input.
+func (db *Database) explainExpressions(n plan.Node) []string {
+	var out, all []string
+	seen := map[string]bool{}
+	for _, x := range plan.Nodes(n) {
+		for _, e := range plan.Exprs(x) {
+			if e == nil || e.Kind == plan.Column || e.Kind == plan.Constant || seen[e.String()] {
+				continue
+			}
+			seen[e.String()] = true
+			names := slices.DeleteFunc(db.compiler.Fallbacks([]*plan.Expr{e}), func(n string) bool { return n == "stream_now" })
+			if len(names) == 0 {
+				out = append(out, "  native: "+e.String())
+				continue
+			}
+			out = append(out, fmt.Sprintf("  DuckDB (%s): %s", strings.Join(names, ", "), e))
+			for _, name := range names {
+				if !slices.Contains(all, name) {
+					all = append(all, name)
+				}
+			}
+		}
 	}
-	names := slices.DeleteFunc(db.compiler.Fallbacks(exprs), func(n string) bool { return n == "stream_now" })
-	if len(names) > 0 {
-		out = append(out, "computed by DuckDB: "+strings.Join(names, ", "))
+	if len(out) > 0 {
+		out = append([]string{"expressions:"}, out...)
+	}
+	if len(all) > 0 {
+		out = append(out, "computed by DuckDB: "+strings.Join(all, ", "))
 	}
 	return out
 }

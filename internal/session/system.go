@@ -87,7 +87,7 @@ func systemRelations() []*systemRelation {
 		{"tidemill.streams", columnsOf(relation + ", partitions INTEGER, watermark VARCHAR"), listRelations(catalog.Stream)},
 		{"tidemill.tables", columnsOf(relation + ", primary_key VARCHAR"), listRelations(catalog.Table)},
 		{"tidemill.views", columnsOf(relation + ", materialized BOOLEAN, query VARCHAR, view_key VARCHAR, append_only BOOLEAN"), listRelations(catalog.View)},
-		{"tidemill.view_status", columnsOf("name VARCHAR, rows BIGINT, frontier BIGINT, lag_ms BIGINT, state_bytes BIGINT, content_bytes BIGINT, late_rows BIGINT, rejected_rows BIGINT, ticks BIGINT, cpu_ms BIGINT, error VARCHAR, watermark TIMESTAMPTZ"), viewStatus},
+		{"tidemill.view_status", columnsOf("name VARCHAR, rows BIGINT, frontier BIGINT, lag_ms BIGINT, state_bytes BIGINT, content_bytes BIGINT, late_rows BIGINT, rejected_rows BIGINT, ticks BIGINT, cpu_ms BIGINT, error VARCHAR, watermark TIMESTAMPTZ, verified_at TIMESTAMPTZ, verified_equal BOOLEAN"), viewStatus},
 		{"tidemill.lineage", columnsOf("name VARCHAR, kind VARCHAR, reads VARCHAR, reads_kind VARCHAR"), lineage},
 		{"tidemill.settings", columnsOf("name VARCHAR, value VARCHAR, description VARCHAR"), settingsRows},
 		{"tidemill.subscriptions", columnsOf(subscriptionsColumns), subscriptionsRows},
@@ -193,7 +193,8 @@ func viewStatus(ctx context.Context, db *Database, w *rowWriter) error {
 		if v.Watermark != 0 {
 			mark = v.Watermark
 		}
-		w.add(r.Name, v.Rows, tick, db.engine.Stuck(db.now()).Milliseconds(), v.StateBytes, v.Bytes, v.LateCount, v.RejectCount, v.Ticks, v.CPUNanos/1_000_000, stopped, mark)
+		verifiedAt, verifiedEqual := db.verifications.of(r.ID)
+		w.add(r.Name, v.Rows, tick, db.engine.Stuck(db.now()).Milliseconds(), v.StateBytes, v.Bytes, v.LateCount, v.RejectCount, v.Ticks, v.CPUNanos/1_000_000, stopped, mark, verifiedAt, verifiedEqual)
 	}
 	return nil
 }

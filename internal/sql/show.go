@@ -38,7 +38,10 @@ type Explain struct {
 }
 
 // VerifyView is VERIFY VIEW: recompute a view and compare.
-type VerifyView struct{ Name Name }
+type VerifyView struct {
+	Name    Name
+	Options Options
+}
 
 func (p *parser) show() Statement {
 	p.advance()
@@ -166,5 +169,5 @@ func (p *parser) verify() Statement {
 	p.advance()
 	p.accept("MATERIALIZED")
 	p.expect("VIEW")
-	return &VerifyView{Name: p.name("the name of a view")}
+	return &VerifyView{Name: p.name("the name of a view"), Options: p.withOptions()}
 }
