@@ -219,7 +219,7 @@ func (c *conn) simple(text string) error {
 func allWrites(list []fragment) bool {
 	for _, f := range list {
 		switch firstWord(f.Text) {
-		case "INSERT", "UPDATE", "DELETE":
+		case "INSERT", "UPDATE", "DELETE", "MERGE":
 		default:
 			return false
 		}

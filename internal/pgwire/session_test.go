@@ -338,6 +338,48 @@ func TestPgxBatchAndCopy(t *testing.T) {
 	}
 }
 
+// TestPgxReturning reads what statements return of the rows they wrote, in every mode, inside a transaction block whose statements are typed in several tries.
+func TestPgxReturning(t *testing.T) {
+	_, address := withTable(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for i, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
+		db, err := pgx.Connect(ctx, "postgres://ada@"+address+"/main?default_query_exec_mode="+mode)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tx, err := db.Begin(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var id int
+		var name string
+		id0 := 10 * i
+		if err := tx.QueryRow(ctx, "INSERT INTO t (id, name) VALUES ($1, $2) RETURNING id, name || '!' AS name", id0, "x").Scan(&id, &name); err != nil || id != id0 || name != "x!" {
+			t.Errorf("%s: insert: %d, %q: %v", mode, id, name, err)
+		}
+		if err := tx.QueryRow(ctx, "SELECT $1 AS echo", "text").Scan(&name); err != nil || name != "text" {
+			t.Errorf("%s: a parameter without a type: %q, %v", mode, name, err)
+		}
+		if err := tx.QueryRow(ctx, "UPDATE t SET name = $2 WHERE id = $1 RETURNING name", id0, "y").Scan(&name); err != nil || name != "y" {
+			t.Errorf("%s: update: %q, %v", mode, name, err)
+		}
+		tag, err := tx.Exec(ctx, "MERGE INTO t USING (SELECT $1::INTEGER AS id) s ON s.id = t.id WHEN MATCHED THEN UPDATE SET name = 'z'", id0)
+		if err != nil || tag.String() != "MERGE 1" {
+			t.Errorf("%s: merge: %s, %v", mode, tag, err)
+		}
+		if err := tx.Commit(ctx); err != nil {
+			t.Errorf("%s: %v", mode, err)
+		}
+		if err := db.QueryRow(ctx, "DELETE FROM t WHERE id = $1 RETURNING name", id0).Scan(&name); err != nil || name != "z" {
+			t.Errorf("%s: delete: %q, %v", mode, name, err)
+		}
+		if err := db.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // FuzzMessages sends arbitrary bytes behind a startup. Whatever they are, the server goes on to serve others.
 func FuzzMessages(f *testing.F) {
 	add := func(messages ...pgproto3.FrontendMessage) {

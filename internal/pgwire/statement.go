@@ -104,7 +104,7 @@ func errFailedBlock() error {
 
 func (c *conn) prepareSession(ctx context.Context, s *statement, declared []uint32) (err error) {
 	switch s.verb {
-	case "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "COMMENT", "TRUNCATE":
+	case "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "DROP", "ALTER", "COMMENT", "TRUNCATE":
 		s.writes = true
 	case "SUBSCRIBE":
 		s.endless = true
@@ -155,12 +155,15 @@ func (c *conn) prepareTyped(ctx context.Context, text string, types []row.Type) 
 		if n == 0 {
 			return p, err
 		}
+		mark := c.session.Mark()
 		for len(types) < n {
 			types = append(types, row.Type{})
 		}
-		switch {
-		case tried[n] || types[n-1] == row.T(row.String):
+		if tried[n] || types[n-1] == row.T(row.String) {
 			return nil, err
+		}
+		c.session.ReturnTo(mark) // the block has not failed yet
+		switch {
 		case types[n-1].Kind != row.Invalid:
 			types[n-1] = row.Type{}
 		default:

@@ -51,13 +51,12 @@ type changePlan struct {
 	to     *stored
 	query  *selectPlan
 	delete bool
-	moved  bool // an UPDATE that sets a column of the primary key: the query yields the old row, then the new one
+	// returning is the list behind RETURNING, nil without.
+	returning *selectPlan
+	moved     bool // an UPDATE that sets a column of the primary key: the query yields the old row, then the new one
 }
 
 func (db *Database) planUpdate(ctx context.Context, whole string, s *sql.Update, params []row.Type) (*changePlan, error) {
-	if s.Returning != nil {
-		return nil, fault.New(fault.FeatureNotSupported, "RETURNING is not available").At(sql.PositionAt(whole, s.Returning.Pos))
-	}
 	to, err := db.writable(whole, s.Target, "update")
 	if err != nil {
 		return nil, err
@@ -68,6 +67,9 @@ func (db *Database) planUpdate(ctx context.Context, whole string, s *sql.Update,
 		return nil, err
 	}
 	p := &changePlan{to: to, moved: len(r.Key) == 0}
+	if p.returning, err = db.planReturning(ctx, whole, to, s.Alias, s.Returning); err != nil {
+		return nil, err
+	}
 	for _, k := range r.Key {
 		if _, is := sets[k]; is {
 			p.moved = true
@@ -94,9 +96,6 @@ func (db *Database) planUpdate(ctx context.Context, whole string, s *sql.Update,
 }
 
 func (db *Database) planDelete(ctx context.Context, whole string, s *sql.Delete, params []row.Type) (*changePlan, error) {
-	if s.Returning != nil {
-		return nil, fault.New(fault.FeatureNotSupported, "RETURNING is not available").At(sql.PositionAt(whole, s.Returning.Pos))
-	}
 	to, err := db.writable(whole, s.Target, "delete from")
 	if err != nil {
 		return nil, err
@@ -110,6 +109,9 @@ func (db *Database) planDelete(ctx context.Context, whole string, s *sql.Delete,
 		cols = append(cols, sql.Quote(alias)+"."+sql.Quote(c.Name))
 	}
 	p := &changePlan{to: to, delete: true}
+	if p.returning, err = db.planReturning(ctx, whole, to, s.Alias, s.Returning); err != nil {
+		return nil, err
+	}
 	return p, db.planChange(ctx, whole, p, cols, alias, s.With, s.Using, s.Where, params)
 }
 
@@ -167,8 +169,9 @@ func (s *Session) change(ctx context.Context, p *changePlan, args []row.Value) (
 		}
 		for c := range ops.Cols {
 			ops.Cols[c].Type = r.Columns[c].Type
+			rows.Cols[c].Type = r.Columns[c].Type
 		}
-		return s.write(ctx, []write{{p.to, ops}}, fmt.Sprintf("%s %d", verb, b.Len))
+		return s.writeReturning(ctx, []write{{p.to, ops}}, fmt.Sprintf("%s %d", verb, b.Len), p.returning, rows)
 	})
 }
 

@@ -55,12 +55,11 @@ type insertPlan struct {
 	literal bool
 	query   *selectPlan // else: the SELECT that yields the target columns
 	params  []row.Type
+	// returning is the list behind RETURNING, nil without.
+	returning *selectPlan
 }
 
 func (db *Database) planInsert(ctx context.Context, whole string, s *sql.Insert, given []row.Type) (*insertPlan, error) {
-	if s.Returning != nil {
-		return nil, fault.New(fault.FeatureNotSupported, "RETURNING is not available").WithHint("read the rows back with SELECT").At(sql.PositionAt(whole, s.Returning.Pos))
-	}
 	if s.ByName {
 		return nil, fault.New(fault.FeatureNotSupported, "INSERT … BY NAME is not available").WithHint("list the columns: INSERT INTO t (a, b) SELECT …")
 	}
@@ -72,6 +71,9 @@ func (db *Database) planInsert(ctx context.Context, whole string, s *sql.Insert,
 		return nil, err
 	}
 	p := &insertPlan{to: to}
+	if p.returning, err = db.planReturning(ctx, whole, to, s.Alias, s.Returning); err != nil {
+		return nil, err
+	}
 	if p.columns, err = targetColumns(to.def, whole, s.Columns); err != nil {
 		return nil, err
 	}
@@ -396,7 +398,7 @@ func (s *Session) insert(ctx context.Context, whole string, st *sql.Insert, p *i
 		if err != nil {
 			return nil, err
 		}
-		return s.write(ctx, []write{{p.to, b}}, fmt.Sprintf("INSERT 0 %d", b.Len))
+		return s.writeReturning(ctx, []write{{p.to, b}}, fmt.Sprintf("INSERT 0 %d", b.Len), p.returning, b)
 	}
 	return s.exclusively(ctx, p.to, func() (*Result, error) {
 		b, err := db.insertRows(ctx, whole, st, p, args, s.pending)
@@ -406,6 +408,6 @@ func (s *Session) insert(ctx context.Context, whole string, st *sql.Insert, p *i
 		if b, err = db.resolveConflicts(ctx, st, p.to, b, s.pending); err != nil {
 			return nil, err
 		}
-		return s.write(ctx, []write{{p.to, b}}, fmt.Sprintf("INSERT 0 %d", b.Len))
+		return s.writeReturning(ctx, []write{{p.to, b}}, fmt.Sprintf("INSERT 0 %d", b.Len), p.returning, b)
 	})
 }

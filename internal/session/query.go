@@ -28,6 +28,14 @@ type selectPlan struct {
 	foreign   bool   // answered by the foreign catalog
 }
 
+// schema is what a plan's rows look like, nil without a plan.
+func (p *selectPlan) schema() row.Schema {
+	if p == nil {
+		return nil
+	}
+	return p.columns
+}
+
 // ForeignCatalog answers queries over the catalog of another system, which its clients ask: Postgres'.
 type ForeignCatalog interface {
 	// Owns reports whether a query is one over that catalog.

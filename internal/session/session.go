@@ -89,6 +89,7 @@ type boundStatement struct {
 	sel    *selectPlan
 	insert *insertPlan
 	change *changePlan
+	merge  *mergePlan
 	// version of the catalog the plans were made with.
 	version uint64
 	given   []row.Type
@@ -169,15 +170,19 @@ func (s *Session) bindOnce(ctx context.Context, p *Prepared) (err error) {
 		}
 	case *sql.Insert:
 		if b.insert, err = s.db.planInsert(ctx, b.text, st, b.given); err == nil {
-			p.Params = b.insert.params
+			p.Params, p.Columns = b.insert.params, b.insert.returning.schema()
 		}
 	case *sql.Update:
 		if b.change, err = s.db.planUpdate(ctx, b.text, st, b.given); err == nil {
-			p.Params = b.change.query.params
+			p.Params, p.Columns = b.change.query.params, b.change.returning.schema()
 		}
 	case *sql.Delete:
 		if b.change, err = s.db.planDelete(ctx, b.text, st, b.given); err == nil {
-			p.Params = b.change.query.params
+			p.Params, p.Columns = b.change.query.params, b.change.returning.schema()
+		}
+	case *sql.Merge:
+		if b.merge, err = s.db.planMerge(ctx, b.text, st, b.given); err == nil {
+			p.Params, p.Columns = b.merge.query.params, b.merge.returning.schema()
 		}
 	case *sql.Subscribe:
 		p.Columns, err = s.subscribeColumns(ctx, b.text, st)
@@ -265,6 +270,8 @@ func (s *Session) executeOnce(ctx context.Context, p *Prepared, args []row.Value
 		return s.insert(ctx, b.text, st, b.insert, args)
 	case *sql.Update, *sql.Delete:
 		return s.change(ctx, b.change, args)
+	case *sql.Merge:
+		return s.merge(ctx, b.merge, args)
 	case *sql.Truncate:
 		return s.truncate(ctx, b.text, st)
 	case *sql.Subscribe:

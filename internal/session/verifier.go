@@ -8,6 +8,7 @@ import (
 	"github.com/tidemill/tidemill/internal/catalog"
 	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/row"
+	"github.com/tidemill/tidemill/internal/token"
 )
 
 // verificationsName is the stream of what verifications found.
@@ -132,8 +133,8 @@ func (v *verifications) due(db *Database, started time.Time) *catalog.Relation {
 	return first
 }
 
-// note keeps and records what a verification found.
-func (v *verifications) note(db *Database, found *verification) {
+// note keeps and records what a verification found; it returns where that was written.
+func (v *verifications) note(db *Database, found *verification) []token.Position {
 	v.mu.Lock()
 	if v.last != nil {
 		v.last[found.rel.ID] = found
@@ -142,9 +143,11 @@ func (v *verifications) note(db *Database, found *verification) {
 	to := db.storedOf(db.catalog.Get(verificationsName))
 	w := &rowWriter{bb: row.NewBatchBuilder(verificationColumns().Types(), 1)}
 	w.add(found.rel.Name, found.at.UnixMicro(), found.tick, found.isEqual(), found.rows, found.missing, found.unexpected, found.took.Milliseconds(), orNull(found.note))
-	if _, err := db.append(context.Background(), []write{{to, w.bb.Finish(1)}}); err != nil {
+	ps, err := db.append(context.Background(), []write{{to, w.bb.Finish(1)}})
+	if err != nil {
 		db.logger.Warn("a verification could not be noted", "view", found.rel.Name, "error", err)
 	}
+	return ps
 }
 
 // isEqual is the verdict as a BOOLEAN, null if there is none.

@@ -18,17 +18,19 @@ const (
 	stopColumn          // what may follow an expression in the definition of a column
 	stopPer             // PER, behind the expression of a watermark
 	stopVerb            // the DML verb behind a WITH clause
+	stopWhen            // WHEN and THEN, but not those of a CASE
 	expression          // the fragment is an expression: words that begin a clause are errors
 )
 
 // fragment takes tokens up to one of the stops. It checks that brackets match and nothing else.
 func (p *parser) fragment(what string, s stops) Text {
 	start, before := p.tok, token{}
-	p.open, p.opens = p.open[:0], p.opens[:0]
+	p.open, p.opens, p.cases = p.open[:0], p.opens[:0], 0
 	for p.tok.kind != eof {
 		if len(p.open) == 0 && p.stop(before, s) {
 			break
 		}
+		p.countCase(before)
 		if p.isPunct(";") {
 			break
 		}
@@ -54,6 +56,17 @@ func (p *parser) fragment(what string, s stops) Text {
 		p.fail(start.start, codeTooLarge, "%d bytes of %s are too many: at most %d", len(t.SQL), what, maxStatement)
 	}
 	return t
+}
+
+// countCase keeps account of CASE … END at the current token, before being the token ahead of it.
+func (p *parser) countCase(before token) {
+	switch {
+	case before.kind == punct && p.text[before.start] == '.', p.isToken(before, "AS"):
+	case p.is("CASE"):
+		p.cases++
+	case p.is("END"):
+		p.cases--
+	}
 }
 
 // bracket keeps account of the brackets at the current token; it fails where they do not match.
@@ -115,11 +128,16 @@ func (p *parser) stopWord(before token, s stops) bool {
 		if p.is("WHERE") {
 			return s&stopWhere != 0
 		}
+		if p.is("WHEN") {
+			return s&stopWhen != 0 && p.cases <= 0
+		}
 		if s&(stopWith|stopData) == 0 || first || !p.is("WITH") {
 			return false
 		}
 		next := p.peek()
 		return (s&stopWith != 0 && p.nextIs("(")) || (s&stopData != 0 && p.isToken(next, "DATA", "NO"))
+	case 't':
+		return s&stopWhen != 0 && p.cases <= 0 && p.is("THEN")
 	case 'r':
 		if p.is("RETURNING") {
 			return s&stopReturning != 0

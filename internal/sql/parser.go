@@ -20,6 +20,7 @@ type parser struct {
 	last  int    // end of the token before it
 	open  []byte // brackets that are open in a fragment
 	opens []int  // and their offsets
+	cases int    // CASEs that are open in a fragment
 	err   *Error
 }
 

@@ -64,8 +64,7 @@ func (p *parser) with() Statement {
 	case p.is("DELETE"):
 		return p.delete(&t)
 	case p.is("MERGE"):
-		p.refuseVerb()
-		return nil
+		return p.merge(&t)
 	}
 	return &Select{Text: t}
 }

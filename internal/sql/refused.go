@@ -31,8 +31,6 @@ func refusedVerb(verb string) (refusal, bool) {
 	switch verb {
 	case "SAVEPOINT", "RELEASE":
 		return refusal{"savepoints are not available", "A transaction takes effect as a whole: COMMIT it, or ROLLBACK and begin again."}, true
-	case "MERGE":
-		return refusal{"", "Use INSERT … ON CONFLICT DO UPDATE, UPDATE or DELETE."}, true
 	case "MOVE":
 		return refusal{"", "A cursor goes forward: fetch the rows and drop them."}, true
 	case "GRANT", "REVOKE", "REASSIGN":

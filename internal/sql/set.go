@@ -211,7 +211,7 @@ func (p *parser) prepare() Statement {
 	}
 	p.expect("AS")
 	start := p.tok.start
-	if !p.isQuery() && !p.is("INSERT", "UPDATE", "DELETE", "SUBSCRIBE") {
+	if !p.isQuery() && !p.is("INSERT", "UPDATE", "DELETE", "MERGE", "SUBSCRIBE") {
 		p.unexpected("SELECT, INSERT, UPDATE, DELETE or SUBSCRIBE", "SELECT", "WITH", "VALUES", "FROM", "INSERT",
 			"UPDATE", "DELETE", "SUBSCRIBE")
 		return s

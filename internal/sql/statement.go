@@ -116,7 +116,7 @@ func tooLarge(text string, most int) *Error {
 
 // verbs are the words a statement begins with, for suggestions.
 func verbs() []string {
-	return strings.Fields(`SELECT INSERT UPDATE DELETE CREATE DROP ALTER WITH VALUES FROM TABLE COPY SUBSCRIBE SHOW
+	return strings.Fields(`SELECT INSERT UPDATE DELETE MERGE CREATE DROP ALTER WITH VALUES FROM TABLE COPY SUBSCRIBE SHOW
 		EXPLAIN DESCRIBE SET RESET BEGIN COMMIT ROLLBACK START END ABORT DECLARE FETCH CLOSE PREPARE EXECUTE
 		DEALLOCATE DISCARD TRUNCATE VERIFY COMMENT PIVOT UNPIVOT SUMMARIZE UNLISTEN`)
 }
@@ -148,6 +148,8 @@ func (p *parser) statement() Statement {
 		return p.update(nil)
 	case "DELETE":
 		return p.delete(nil)
+	case "MERGE":
+		return p.merge(nil)
 	case "TRUNCATE":
 		return p.truncate()
 	case "COPY":

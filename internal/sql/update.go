@@ -147,7 +147,7 @@ func (p *parser) assigned() Ident {
 
 // assign takes the value of the columns and appends the assignments it makes.
 func (p *parser) assign(list []Assignment, columns []Ident) []Assignment {
-	end := stopComma | stopFrom | stopWhere | stopReturning | expression
+	end := stopComma | stopFrom | stopWhere | stopReturning | stopWhen | expression
 	if len(columns) == 1 {
 		return append(list, Assignment{Columns: columns, Value: p.fragment("an expression", end)})
 	}
