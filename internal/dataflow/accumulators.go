@@ -16,8 +16,11 @@ func weight(weights []int64, k int) int64 {
 	return weights[k]
 }
 
-// countAcc is count(*) and count(x).
-type countAcc struct{ n state.Array[int64] }
+// countAcc is count(*), count(x) and regr_count.
+type countAcc struct {
+	n   state.Array[int64]
+	typ row.Type // BIGINT if it is the zero Type
+}
 
 func (a *countAcc) grow(n uint32) { a.n.Grow(n) }
 
@@ -37,6 +40,13 @@ func (a *countAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 	out := make([]int64, len(groups))
 	for k, g := range groups {
 		out[k] = *a.n.At(g)
+	}
+	if a.typ.Kind == row.Uint32 {
+		b := row.NewBuilder(a.typ, len(out))
+		for _, n := range out {
+			b.AppendInt(n)
+		}
+		return b.Finish(), nil
 	}
 	return row.FromValues(row.T(row.Int64), out, nil), nil
 }

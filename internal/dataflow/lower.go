@@ -3,7 +3,6 @@ package dataflow
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/tidemill/tidemill/internal/dataflow/state"
@@ -168,15 +167,21 @@ func (b *builder) lowerAggregate(n *plan.Aggregate) (lowered, error) {
 		return len(exprs) - 1
 	}
 	calls := make([]aggregateCall, len(n.Calls))
+	canonical := make([]plan.AggregateCall, len(n.Calls))
 	for i := range n.Calls {
-		call := &n.Calls[i]
+		call, err := canonicalCall(n.Calls[i])
+		if err != nil {
+			return lowered{}, err
+		}
+		canonical[i] = call
 		calls[i].filter = -1
 		if call.Filter != nil {
 			calls[i].filter = position(call.Filter)
 		}
-		for _, a := range call.Args {
+		for _, a := range inputsOf(&call) {
 			calls[i].args = append(calls[i].args, position(a))
 		}
+		calls[i].nulls = takesNull(&call)
 	}
 	in, err := b.lowerChain(n.Input, chain{exprs: exprs})
 	if err != nil {
@@ -199,7 +204,7 @@ func (b *builder) lowerAggregate(n *plan.Aggregate) (lowered, error) {
 		}
 		for i := range calls {
 			c := calls[i]
-			if c.state, err = newAccumulator(&n.Calls[i], in.appendOnly); err != nil {
+			if c.state, err = newAccumulator(&canonical[i], in.appendOnly); err != nil {
 				return lowered{}, err
 			}
 			op.calls = append(op.calls, c)
@@ -239,88 +244,6 @@ func aggregateTitle(n *plan.Aggregate, calls []aggregateCall) string {
 		title += " by " + columnList(keys)
 	}
 	return title
-}
-
-// newAccumulator returns the state of an aggregate function for one shard.
-func newAccumulator(c *plan.AggregateCall, appendOnly bool) (accumulator, error) {
-	types := typesOf(c.Args)
-	if len(c.OrderBy) > 0 {
-		return nil, refuseAggregate(c, "with ORDER BY")
-	}
-	acc := plainAccumulator(c, types, appendOnly)
-	if acc == nil {
-		return nil, refuseAggregate(c, "over "+typeList(types))
-	}
-	if _, extreme := acc.(*orderedExtreme); !c.Distinct || extreme || isKept(acc) {
-		return acc, nil // min and max do not mind duplicates
-	}
-	if err := comparable(types, "an aggregate of DISTINCT values"); err != nil {
-		return nil, err
-	}
-	return newDistinctAcc(types, acc, !appendOnly), nil
-}
-
-func isKept(a accumulator) bool {
-	_, is := a.(*keptExtreme)
-	return is
-}
-
-func plainAccumulator(c *plan.AggregateCall, types []row.Type, appendOnly bool) accumulator {
-	one := len(types) == 1
-	switch c.Name {
-	case "count_star":
-		return &countAcc{}
-	case "count":
-		if len(types) <= 1 {
-			return &countAcc{}
-		}
-	case "bool_and", "bool_or", "count_if", "countif":
-		if one && types[0].Kind == row.Bool {
-			return &boolAcc{name: strings.Replace(c.Name, "countif", "count_if", 1)}
-		}
-	case "sum", "sum_no_overflow", "avg", "mean":
-		if one {
-			return sumAccumulator(types[0], c.Type, c.Name == "avg" || c.Name == "mean")
-		}
-	case "min", "max":
-		if one && types[0].Kind != row.Other {
-			if w := types[0].Phys().Width(); appendOnly && w > 0 && w <= 8 {
-				return &keptExtreme{typ: c.Type, max: c.Name == "max"}
-			}
-			return &orderedExtreme{max: c.Name == "max", rows: state.NewOrdered(types)}
-		}
-	case "arg_min", "argmin", "min_by", "arg_max", "argmax", "max_by":
-		if len(types) == 2 && types[0].Kind != row.Other && types[1].Kind != row.Other {
-			return &orderedExtreme{max: strings.Contains(c.Name, "max"), arg: true, rows: state.NewOrdered([]row.Type{types[1], types[0]})}
-		}
-	}
-	return nil
-}
-
-func sumAccumulator(in, out row.Type, avg bool) accumulator {
-	switch {
-	case in.Kind == row.Float32 || in.Kind == row.Float64:
-		return &floatSumAcc{avg: avg}
-	case avg && out.Kind == row.Float64 && (in.IsInteger() || in.Kind == row.Decimal || in.Kind == row.Bool):
-		return &intSumAcc{typ: out, avg: true, scale: math.Pow10(int(in.Scale))}
-	case !avg && (in.IsInteger() || in.Kind == row.Decimal || in.Kind == row.Bool) &&
-		(out.Kind == row.Int128 || out.Kind == row.Int64 || out.Kind == row.Decimal):
-		return &intSumAcc{typ: out}
-	}
-	return nil
-}
-
-func refuseAggregate(c *plan.AggregateCall, how string) error {
-	return fault.New(fault.FeatureNotSupported, "the aggregate %s %s cannot be kept up to date yet", c.Name, how).
-		WithHint("maintained aggregates are count, sum, avg, min, max, bool_and, bool_or, count_if, arg_min and arg_max, with DISTINCT and FILTER; compute others when you read the view")
-}
-
-func typeList(types []row.Type) string {
-	texts := make([]string, len(types))
-	for i, t := range types {
-		texts[i] = t.String()
-	}
-	return "(" + strings.Join(texts, ", ") + ")"
 }
 
 func (b *builder) lowerJoin(n *plan.Join, c chain) (lowered, error) {

@@ -29,8 +29,9 @@ type aggregateOp struct {
 
 // aggregateCall is one aggregate function with where it finds its arguments.
 type aggregateCall struct {
-	args   []int // input columns
-	filter int   // input column with a BOOLEAN, -1 for none
+	args   []int  // input columns
+	nulls  []bool // of them that may be null
+	filter int    // input column with a BOOLEAN, -1 for none
 	state  accumulator
 }
 
@@ -39,7 +40,8 @@ type aggregateCall struct {
 type accumulator interface {
 	// grow makes room for groups below n.
 	grow(n uint32)
-	// update adds row k of args with weight weights[k] (nil: +1) to group groups[k]. No argument is null.
+	// update adds row k of args with weight weights[k] (nil: +1) to group groups[k]. No argument is null but those that
+	// takesNull names.
 	update(groups []uint32, weights []int64, args []row.Vec)
 	// result returns the values of the groups. The positions of groups whose value cannot be represented are
 	// returned with a message.
@@ -128,7 +130,9 @@ func (c *aggregateCall) update(groups []uint32, weights []int64, b *row.Batch) {
 	var valid []byte
 	for k, a := range c.args {
 		args[k] = b.Cols[a]
-		valid = row.AndValid(valid, args[k].Valid, b.Len)
+		if !c.nulls[k] {
+			valid = row.AndValid(valid, args[k].Valid, b.Len)
+		}
 	}
 	if valid == nil && c.filter < 0 {
 		c.state.update(groups, weights, args)

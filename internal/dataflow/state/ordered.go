@@ -221,3 +221,24 @@ func AppendOrderBits(b *row.Builder, bits uint64) {
 		b.AppendInt(int64(bits ^ top))
 	}
 }
+
+// OrderValue is the value of type t that OrderBits maps to bits.
+func OrderValue(t row.Type, bits uint64) row.Value {
+	const top = 1 << 63
+	switch t.Phys() {
+	case row.PhysFloat32, row.PhysFloat64:
+		v := row.Value{Type: t}
+		switch {
+		case bits == math.MaxUint64:
+			v.F = math.NaN()
+		case bits>>63 == 1:
+			v.F = math.Float64frombits(bits &^ top)
+		default:
+			v.F = math.Float64frombits(^bits)
+		}
+		return v
+	case row.PhysUint64:
+		return row.Value{Type: t, I: int64(bits)}
+	}
+	return row.IntValue(t, int64(bits^top))
+}

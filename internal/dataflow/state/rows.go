@@ -356,3 +356,6 @@ func (r *Rows) GatherOrNull(c int, ids []uint32) row.Vec {
 
 // Columns is the number of columns.
 func (r *Rows) Columns() int { return len(r.cols) }
+
+// Text returns the bytes of column c, which is one of texts, of a row; they are valid until the row is removed.
+func (r *Rows) Text(c int, id uint32) []byte { return r.heap.Get(r.cols[c].text.At(id)) }

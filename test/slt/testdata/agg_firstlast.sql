@@ -1,0 +1,23 @@
+CREATE TABLE m (id INTEGER PRIMARY KEY, g TINYINT, i INTEGER, x DOUBLE, s VARCHAR, da DATE, ts TIMESTAMP, u UUID);
+CREATE STREAM e (g TINYINT, n INTEGER, t VARCHAR);
+----
+SELECT g, first(s ORDER BY id) AS a, last(s ORDER BY id) AS b FROM m GROUP BY g;
+SELECT first(i ORDER BY id) AS a, last(i ORDER BY id DESC) AS b, first(x ORDER BY id DESC) AS c FROM m;
+SELECT g, first(i ORDER BY s, id) AS a, last(i ORDER BY s NULLS FIRST, id) AS b FROM m GROUP BY g;
+SELECT g, first(id ORDER BY da DESC, id DESC) AS a, last(id ORDER BY da DESC NULLS LAST, id) AS b FROM m GROUP BY g;
+SELECT g, any_value(s ORDER BY id) AS a, any_value(i ORDER BY id DESC) AS b FROM m GROUP BY g;
+SELECT g, any_value(g) AS a, first(g) AS b, last(g) AS c, arbitrary(g) AS d FROM m GROUP BY g;
+SELECT id, any_value(s) AS a, first(i) AS b, last(x) AS c FROM m GROUP BY id;
+SELECT g, arg_min_null(s, id) AS a, arg_max_null(s, id) AS b FROM m GROUP BY g;
+SELECT arg_min_null(i, id) AS a, arg_max_null(da, id) AS b FROM m;
+SELECT g, arg_min(s, id) AS a, arg_max(u, id) AS b, max_by(ts, id) AS c, min_by(da, id) AS d FROM m GROUP BY g;
+SELECT g, first(s ORDER BY id) FILTER (i > 0) AS a, last(id ORDER BY id) FILTER (s IS NOT NULL) AS b FROM m GROUP BY g;
+SELECT g, first(DISTINCT i ORDER BY i) AS a, last(DISTINCT s ORDER BY s) AS b FROM m GROUP BY g;
+SELECT g, min(s) AS a, max(s) AS b, min(u) AS c, max(u) AS d FROM m GROUP BY g;
+SELECT g, min(t) AS a, max(t) AS b, min(n) AS c, max(n) AS d FROM e GROUP BY g;
+SELECT g, first(n ORDER BY n, t) AS a, last(t ORDER BY t) AS b, any_value(t ORDER BY t DESC) AS c FROM e GROUP BY g;
+SELECT g, any_value(g) AS a, first(g) AS b, last(g) AS c FROM e GROUP BY g;
+SELECT arg_min(n, n) AS a, arg_max(t, t) AS b, arg_min_null(n, n) AS c, last(n ORDER BY n NULLS FIRST) AS d FROM e;
+SELECT g, min(DISTINCT t) AS a, max(t) FILTER (n > 0) AS b, first(n ORDER BY n DESC) FILTER (t IS NOT NULL) AS c FROM e GROUP BY g;
+SELECT last(n ORDER BY g) AS a FROM (SELECT g, count(*) AS n FROM e GROUP BY g);
+SELECT mode(n) AS a FROM (SELECT g, 1 AS n FROM e);
