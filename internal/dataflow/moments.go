@@ -144,9 +144,6 @@ func (a *momentsAcc) add(g uint32, x, y float64, w int64) {
 		}
 	}
 	a.addWide(g, x, y, w)
-	if c.n == 0 && c.strangeX == 0 && c.strangeY == 0 {
-		a.reset(g) // nothing is left: the sums are 0
-	}
 }
 
 func (a *momentsAcc) tame(x float64) bool {
@@ -165,6 +162,7 @@ func (a *momentsAcc) addWide(g uint32, x, y float64, w int64) {
 	if sums == nil {
 		for i := range a.terms {
 			sums = append(sums, a.sums[i].At(g).big())
+			*a.sums[i].At(g) = partSum{}
 		}
 		a.wide[g] = sums
 	}
@@ -230,7 +228,11 @@ func (a *momentsAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 	b := row.NewBuilder(row.T(row.Float64), len(groups))
 	var errs []scalar.RowError
 	for k, g := range groups {
-		f, null, failed := a.value(g, *a.counts.At(g))
+		c := *a.counts.At(g)
+		if c.n == 0 {
+			delete(a.wide, g) // nothing is left
+		}
+		f, null, failed := a.value(g, c)
 		switch {
 		case failed != "":
 			errs = append(errs, scalar.RowError{Row: int32(k), Message: "Out of Range Error: " + failed + " is out of range!"})

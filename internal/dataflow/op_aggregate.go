@@ -20,11 +20,12 @@ type aggregateOp struct {
 	owner  bool // this shard has the single group
 	begun  bool
 
-	touch   toucher
-	ids     []uint32
-	rejects []Reject
-	retract bool // the input may retract
-	closer  *groupCloser
+	touch      toucher
+	ids        []uint32
+	selections []*selection // of the tick
+	rejects    []Reject
+	retract    bool // the input may retract
+	closer     *groupCloser
 }
 
 // aggregateCall is one aggregate function with where it finds its arguments.
@@ -121,59 +122,27 @@ func (o *aggregateOp) update(p *port) {
 		}
 	}
 	for i := range o.calls {
-		o.calls[i].update(o.ids, weights, p.batch)
+		c := &o.calls[i]
+		c.update(o.ids, p.batch, o.selected(c, o.ids, p.batch))
 	}
+	clear(o.selections)
+	o.selections = o.selections[:0]
 }
 
-func (c *aggregateCall) update(groups []uint32, weights []int64, b *row.Batch) {
+func (c *aggregateCall) update(groups []uint32, b *row.Batch, s *selection) {
 	args := make([]row.Vec, len(c.args))
-	var valid []byte
 	for k, a := range c.args {
 		args[k] = b.Cols[a]
-		if !c.nulls[k] {
-			valid = row.AndValid(valid, args[k].Valid, b.Len)
+	}
+	switch {
+	case s.all:
+		c.state.update(groups, b.Weights, args)
+	case len(s.at) > 0:
+		for k := range args {
+			args[k] = args[k].Gather(s.at)
 		}
+		c.state.update(s.groups, s.weights, args)
 	}
-	if valid == nil && c.filter < 0 {
-		c.state.update(groups, weights, args)
-		return
-	}
-	at := make([]int32, 0, b.Len)
-	for i := range b.Len {
-		if (valid == nil || valid[i>>3]&(1<<(i&7)) != 0) && c.passes(b, i) {
-			at = append(at, int32(i))
-		}
-	}
-	if len(at) == 0 {
-		return
-	}
-	if len(at) == b.Len {
-		c.state.update(groups, weights, args)
-		return
-	}
-	someGroups := make([]uint32, len(at))
-	for k, i := range at {
-		someGroups[k] = groups[i]
-	}
-	var someWeights []int64
-	if weights != nil {
-		someWeights = make([]int64, len(at))
-		for k, i := range at {
-			someWeights[k] = weights[i]
-		}
-	}
-	for k := range args {
-		args[k] = args[k].Gather(at)
-	}
-	c.state.update(someGroups, someWeights, args)
-}
-
-func (c *aggregateCall) passes(b *row.Batch, i int) bool {
-	if c.filter < 0 {
-		return true
-	}
-	f := &b.Cols[c.filter]
-	return !f.Null(i) && f.Data[i] != 0
 }
 
 // present returns the rows of those touched groups that are there now, and which they are. Groups whose value

@@ -42,9 +42,6 @@ func (p *productState) add(x float64, w int64) {
 	default:
 		p.multiply(math.Abs(x), w)
 	}
-	if p.n == 0 && p.nan == 0 && p.zeros == 0 && p.large == 0 {
-		*p = productState{}
-	}
 }
 
 func (p *productState) multiply(x float64, w int64) {
@@ -94,6 +91,7 @@ func (a *productAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 	b := row.NewBuilder(row.T(row.Float64), len(groups))
 	for _, g := range groups {
 		if p := a.products.At(g); p.n == 0 {
+			*p = productState{} // what is left of the factors that went is 1, but for its last digit
 			b.AppendNull()
 		} else {
 			b.AppendFloat(p.result())

@@ -69,7 +69,9 @@ func (a *momentsAcc) value(g uint32, c momentCount) (f float64, null bool, faile
 	return a.paired(g, c)
 }
 
-func root(f float64, null bool, failed string) (float64, bool, string) { return math.Sqrt(f), null, failed }
+func root(f float64, null bool, failed string) (float64, bool, string) {
+	return math.Sqrt(f), null, failed
+}
 
 // spread is Σ(x-x̄)² ÷ by.
 func (a *momentsAcc) spread(g uint32, c momentCount, by float64, null bool, name string) (float64, bool, string) {
@@ -86,7 +88,8 @@ func (a *momentsAcc) spread(g uint32, c momentCount, by float64, null bool, name
 	return math.Max(f, 0) / by, false, ""
 }
 
-// paired is the aggregates of two columns; x and y are term 0 and 1.
+// paired is the aggregates of two columns; x and y are term 0 and 1. The covariance with what is not finite is NaN, where DuckDB's is NaN or infinite
+// by the order of the rows.
 func (a *momentsAcc) paired(g uint32, c momentCount) (f float64, null bool, failed string) {
 	n := float64(c.n)
 	co := math.NaN()

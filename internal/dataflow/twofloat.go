@@ -39,7 +39,6 @@ func (x twoFloat) timesFloat(y float64) twoFloat {
 	return quickSum(hi, lo+float64(x.lo*y))
 }
 
-
 // power is x to the power of n ≥ 0, for x of 0.5 to 1, and the power of two to multiply it with.
 func power(x float64, n uint64) (twoFloat, int64) {
 	out, base := twoFloat{1, 0}, twoFloat{x, 0}
