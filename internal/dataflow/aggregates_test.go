@@ -293,7 +293,7 @@ func TestArrivalsKeepTheirOrder(t *testing.T) {
 	}
 	want := func(vals ...string) {
 		t.Helper()
-		v := a.gather(a.members(0, false, 0, nil))
+		v := a.gather(a.members(0, false, 100, nil))
 		var got []string
 		for i := range v.Len {
 			got = append(got, v.Str(i))

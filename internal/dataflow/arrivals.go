@@ -10,6 +10,7 @@ type arrivals struct {
 	retract bool
 	rows    *state.Rows // append-only: the values, by the id of the link
 	values  *state.Set  // else: group, value
+	of      members
 	links   state.Array[arrivalLink]
 	next    uint32
 	free    []uint32
@@ -37,7 +38,10 @@ func newArrivals(t row.Type, retract bool) *arrivals {
 	return a
 }
 
-func (a *arrivals) grow(n uint32) { a.ends.Grow(n) }
+func (a *arrivals) grow(n uint32) {
+	a.ends.Grow(n)
+	a.of.first.Grow(n)
+}
 
 func (a *arrivals) update(groups []uint32, weights []int64, args []row.Vec) {
 	if !a.retract {
@@ -51,7 +55,7 @@ func (a *arrivals) update(groups []uint32, weights []int64, args []row.Vec) {
 	hash := make([]uint64, len(groups))
 	row.Hash(cols, hash)
 	a.ids = sized(a.ids, len(groups))
-	a.values.FindOrAdd(cols, hash, a.ids, nil)
+	a.of.add(a.values, groups, a.ids, a.values.FindOrAdd(cols, hash, a.ids, nil))
 	a.counts.Grow(a.values.Cap())
 	a.chains.Grow(a.values.Cap())
 	if weights != nil {
@@ -68,6 +72,7 @@ func (a *arrivals) update(groups []uint32, weights []int64, args []row.Vec) {
 	}
 	for k, id := range a.ids {
 		if c := a.counts.At(id); *c == 0 && a.chains.At(id)[0] == 0 && a.values.Find(cols, k, hash[k]) == id {
+			a.of.remove(groups[k], id)
 			a.values.Remove(id, hash[k])
 		}
 	}
@@ -152,10 +157,9 @@ func (a *arrivals) members(group uint32, backwards bool, limit int64, out []uint
 	if backwards {
 		at = ends[1]
 	}
-	left := limit
-	for at != 0 && (limit == 0 || left > 0) {
+	for at != 0 && limit > 0 {
 		l := a.links.At(at - 1)
-		for w := l.weight; w > 0 && (limit == 0 || left > 0); w, left = w-1, left-1 {
+		for w := l.weight; w > 0 && limit > 0; w, limit = w-1, limit-1 {
 			out = append(out, l.value)
 		}
 		if at = l.next; backwards {
@@ -172,11 +176,32 @@ func (a *arrivals) gather(ids []uint32) row.Vec {
 	return a.rows.GatherOrNull(0, ids)
 }
 
-// reset has nothing to take out: a group ends only when all its values were retracted.
-func (a *arrivals) reset(uint32) {}
+func (a *arrivals) textBytes(ids []uint32) int64 {
+	if a.retract {
+		return a.values.TextBytes(1, ids)
+	}
+	return a.rows.TextBytes(0, ids)
+}
+
+func (a *arrivals) reset(group uint32) {
+	ends := a.ends.At(group)
+	for at := ends[0]; at != 0; at = a.links.At(at - 1).next {
+		a.free = append(a.free, at-1)
+		if !a.retract {
+			a.rows.Remove(a.links.At(at - 1).value)
+		}
+	}
+	*ends = [2]uint32{}
+	if !a.retract {
+		return
+	}
+	for _, id := range a.of.clear(a.values, group) {
+		*a.chains.At(id), *a.counts.At(id) = [2]uint32{}, 0
+	}
+}
 
 func (a *arrivals) bytes() int64 {
-	n := a.links.Bytes() + a.ends.Bytes() + a.chains.Bytes() + a.counts.Bytes() + int64(cap(a.free)*4)
+	n := a.links.Bytes() + a.of.bytes() + a.ends.Bytes() + a.chains.Bytes() + a.counts.Bytes() + int64(cap(a.free)*4)
 	if a.retract {
 		return n + a.values.Bytes()
 	}

@@ -14,14 +14,15 @@ import (
 // a rank; a register's value is the largest rank it has seen. So that values can be retracted, a register knows which ranks
 // it holds, and over an input that retracts how many rows each of them stands for. Registers of nobody take no space.
 type cardinalityAcc struct {
-	registers *state.Set // group, register
-	ranks     state.Array[uint64]
-	cells     *state.Set // group, register << 6 | rank; nil over an append-only input
-	counts    state.Array[int64]
-	tops      state.Array[[cardinalityRanks]uint16] // per group how many registers have which value; those of value 0 are not counted
-	touch     toucher
-	ids       []uint32
-	cellIDs   []uint32
+	registers   *state.Set // group, register
+	ranks       state.Array[uint64]
+	cells       *state.Set // group, register << 6 | rank; nil over an append-only input
+	counts      state.Array[int64]
+	of, cellsOf members
+	tops        state.Array[[cardinalityRanks]uint16] // per group how many registers have which value; those of value 0 are not counted
+	touch       toucher
+	ids         []uint32
+	cellIDs     []uint32
 }
 
 const (
@@ -38,7 +39,11 @@ func newCardinalityAcc(appendOnly bool) *cardinalityAcc {
 	return a
 }
 
-func (a *cardinalityAcc) grow(n uint32) { a.tops.Grow(n) }
+func (a *cardinalityAcc) grow(n uint32) {
+	a.tops.Grow(n)
+	a.of.first.Grow(n)
+	a.cellsOf.first.Grow(n)
+}
 
 func (a *cardinalityAcc) update(groups []uint32, weights []int64, args []row.Vec) {
 	n := len(groups)
@@ -53,7 +58,7 @@ func (a *cardinalityAcc) update(groups []uint32, weights []int64, args []row.Vec
 	cols := []row.Vec{owner, row.FromValues(row.T(row.Uint32), register, nil)}
 	row.Hash(cols, hash)
 	a.ids = sized(a.ids, n)
-	a.registers.FindOrAdd(cols, hash, a.ids, nil)
+	a.of.add(a.registers, groups, a.ids, a.registers.FindOrAdd(cols, hash, a.ids, nil))
 	a.ranks.Grow(a.registers.Cap())
 	if a.cells == nil {
 		for k, id := range a.ids {
@@ -73,7 +78,7 @@ func (a *cardinalityAcc) retracting(groups []uint32, weights []int64, cols []row
 	cellHash := make([]uint64, len(groups))
 	row.Hash(cellCols, cellHash)
 	a.cellIDs = sized(a.cellIDs, len(groups))
-	a.cells.FindOrAdd(cellCols, cellHash, a.cellIDs, nil)
+	a.cellsOf.add(a.cells, groups, a.cellIDs, a.cells.FindOrAdd(cellCols, cellHash, a.cellIDs, nil))
 	a.counts.Grow(a.cells.Cap())
 	a.touch.begin(a.cells.Cap())
 	for k, id := range a.cellIDs {
@@ -87,11 +92,13 @@ func (a *cardinalityAcc) retracting(groups []uint32, weights []int64, cols []row
 			a.set(groups[t.at], a.ids[t.at], rank[t.at], c > 0)
 		}
 		if c == 0 {
+			a.cellsOf.remove(groups[t.at], t.id)
 			a.cells.Remove(t.id, cellHash[t.at])
 		}
 	}
 	for k, id := range a.ids {
 		if *a.ranks.At(id) == 0 && a.registers.Find(cols, k, hash[k]) == id {
+			a.of.remove(groups[k], id)
 			a.registers.Remove(id, hash[k])
 		}
 	}
@@ -177,10 +184,21 @@ func tau(x float64) float64 {
 	}
 }
 
-func (a *cardinalityAcc) reset(group uint32) { *a.tops.At(group) = [cardinalityRanks]uint16{} }
+func (a *cardinalityAcc) reset(group uint32) {
+	*a.tops.At(group) = [cardinalityRanks]uint16{}
+	for _, id := range a.of.clear(a.registers, group) {
+		*a.ranks.At(id) = 0
+	}
+	if a.cells == nil {
+		return
+	}
+	for _, id := range a.cellsOf.clear(a.cells, group) {
+		*a.counts.At(id) = 0
+	}
+}
 
 func (a *cardinalityAcc) bytes() int64 {
-	n := a.registers.Bytes() + a.ranks.Bytes() + a.tops.Bytes() + a.counts.Bytes() + a.touch.bytes()
+	n := a.registers.Bytes() + a.of.bytes() + a.cellsOf.bytes() + a.ranks.Bytes() + a.tops.Bytes() + a.counts.Bytes() + a.touch.bytes()
 	if a.cells != nil {
 		n += a.cells.Bytes()
 	}

@@ -29,11 +29,13 @@ const (
 type sequence interface {
 	grow(n uint32)
 	update(groups []uint32, weights []int64, args []row.Vec)
-	// members appends the ids of a group's first rows, each as often as it is there, at most limit unless that is 0; backwards
+	// members appends the ids of a group's first rows, each as often as it is there, at most limit of them; backwards
 	// the last ones, from the last.
 	members(group uint32, backwards bool, limit int64, out []uint32) []uint32
 	// gather returns the values of ids, null for None.
 	gather(ids []uint32) row.Vec
+	// textBytes is the size of the values of ids if they are texts.
+	textBytes(ids []uint32) int64
 	reset(group uint32)
 	bytes() int64
 }
@@ -58,10 +60,19 @@ func (a *collectAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 		return a.texts(groups)
 	}
 	out := newNestedBuilder(a.typ, len(groups))
+	limit := a.limit
+	if limit == 0 {
+		limit = collectMax + 1
+	}
 	var ids []uint32
-	for _, g := range groups {
-		if ids = a.rows.members(g, false, a.limit, ids[:0]); len(ids) == 0 {
+	for k, g := range groups {
+		ids = a.rows.members(g, false, limit, ids[:0])
+		if len(ids) == 0 {
 			out.null()
+			continue
+		}
+		if a.tooMany(ids) {
+			out.fail(k)
 			continue
 		}
 		v := a.rows.gather(ids)
@@ -79,7 +90,12 @@ func (a *collectAcc) texts(groups []uint32) (row.Vec, []scalar.RowError) {
 	var ids []uint32
 	var text []byte
 	for k, g := range groups {
-		if ids = a.rows.members(g, false, 0, ids[:0]); len(ids) == 0 {
+		if ids = a.rows.members(g, false, collectMax+1, ids[:0]); len(ids) == 0 {
+			b.AppendNull()
+			continue
+		}
+		if a.tooMany(ids) {
+			errs = append(errs, tooLarge(k))
 			b.AppendNull()
 			continue
 		}
@@ -99,6 +115,13 @@ func (a *collectAcc) texts(groups []uint32) (row.Vec, []scalar.RowError) {
 		b.AppendBytes(text)
 	}
 	return b.Finish(), errs
+}
+
+// collectMax bounds the values that are shown together.
+const collectMax = 1 << 26
+
+func (a *collectAcc) tooMany(ids []uint32) bool {
+	return len(ids) > collectMax || a.rows.textBytes(ids) > nestedMax
 }
 
 func (a *collectAcc) reset(group uint32) { a.rows.reset(group) }
@@ -131,16 +154,16 @@ func (s *sortedRows) update(groups []uint32, weights []int64, args []row.Vec) {
 }
 
 func (s *sortedRows) members(group uint32, backwards bool, limit int64, out []uint32) []uint32 {
-	left := limit
 	s.rows.Walk(group, backwards, func(id uint32, w int64) bool {
-		for ; w > 0 && (limit == 0 || left > 0); w, left = w-1, left-1 {
+		for ; w > 0 && limit > 0; w, limit = w-1, limit-1 {
 			out = append(out, id)
 		}
-		return limit == 0 || left > 0
+		return limit > 0
 	})
 	return out
 }
 
-func (s *sortedRows) gather(ids []uint32) row.Vec { return s.rows.Gather(0, ids) }
-func (s *sortedRows) reset(group uint32)          { s.rows.Clear(group) }
-func (s *sortedRows) bytes() int64                { return s.rows.Bytes() }
+func (s *sortedRows) gather(ids []uint32) row.Vec  { return s.rows.Gather(0, ids) }
+func (s *sortedRows) textBytes(ids []uint32) int64 { return s.rows.TextBytes(0, ids) }
+func (s *sortedRows) reset(group uint32)           { s.rows.Clear(group) }
+func (s *sortedRows) bytes() int64                 { return s.rows.Bytes() }

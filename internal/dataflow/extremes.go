@@ -104,6 +104,7 @@ func (a *orderedExtreme) bytes() int64       { return a.rows.Bytes() }
 type distinctAcc struct {
 	inner  accumulator
 	values *state.Set // group, value
+	of     members
 	counts state.Array[int64]
 	touch  toucher
 	ids    []uint32
@@ -114,7 +115,10 @@ func newDistinctAcc(types []row.Type, inner accumulator, retract bool) *distinct
 	return &distinctAcc{inner: inner, drop: retract, values: state.NewSet(append([]row.Type{row.T(row.Uint32)}, types...))}
 }
 
-func (a *distinctAcc) grow(n uint32) { a.inner.grow(n) }
+func (a *distinctAcc) grow(n uint32) {
+	a.inner.grow(n)
+	a.of.first.Grow(n)
+}
 
 func (a *distinctAcc) update(groups []uint32, weights []int64, args []row.Vec) {
 	all := append([]row.Vec{row.FromValues(row.T(row.Uint32), groups, nil)}, args...)
@@ -122,6 +126,7 @@ func (a *distinctAcc) update(groups []uint32, weights []int64, args []row.Vec) {
 	row.Hash(all, hash)
 	a.ids = sized(a.ids, len(groups))
 	added := a.values.FindOrAdd(all, hash, a.ids, nil)
+	a.of.add(a.values, groups, a.ids, added)
 	if !a.drop {
 		a.feed(groups, args, added, nil)
 		return
@@ -141,6 +146,7 @@ func (a *distinctAcc) update(groups []uint32, weights []int64, args []row.Vec) {
 			at, signs = append(at, t.at), append(signs, sign(now))
 		}
 		if n == 0 {
+			a.of.remove(groups[t.at], t.id)
 			a.values.Remove(t.id, hash[t.at])
 		}
 	}
@@ -170,9 +176,15 @@ func (a *distinctAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 	return a.inner.result(groups)
 }
 
-// reset has nothing to take out: a group ends only when all its values were retracted.
-func (a *distinctAcc) reset(group uint32) { a.inner.reset(group) }
+func (a *distinctAcc) reset(group uint32) {
+	a.inner.reset(group)
+	for _, id := range a.of.clear(a.values, group) {
+		if a.drop {
+			*a.counts.At(id) = 0
+		}
+	}
+}
 
 func (a *distinctAcc) bytes() int64 {
-	return a.inner.bytes() + a.values.Bytes() + a.counts.Bytes() + a.touch.bytes()
+	return a.inner.bytes() + a.values.Bytes() + a.of.bytes() + a.counts.Bytes() + a.touch.bytes()
 }

@@ -130,10 +130,22 @@ func checkOrder(c *plan.AggregateCall) error {
 	case "list", "string_agg", "first", "last", "any_value":
 		return comparable(typesOf(inputsOf(c)[len(c.Args):]), "ORDER BY in an aggregate")
 	}
-	if len(c.OrderBy) > 0 {
+	if len(c.OrderBy) > 0 && modeOrder(c) == nil {
 		return refuseAggregate(c, "with ORDER BY")
 	}
 	return nil
+}
+
+// modeOrder is the order of mode() WITHIN GROUP (ORDER BY x), by which ties are broken; else nil.
+func modeOrder(c *plan.AggregateCall) *sortOrder {
+	if c.Name != "mode" || len(c.OrderBy) != 1 || len(c.Args) != 1 {
+		return nil
+	}
+	a, b := c.Args[0], c.OrderBy[0].Expr
+	if a != b && (a.Kind != plan.Column || b.Kind != plan.Column || a.Index != b.Index) {
+		return nil
+	}
+	return &sortOrder{columns: []int{0}, keys: c.OrderBy}
 }
 
 // plainAccumulator returns the state of a function over all values; nil for what is not known.
@@ -182,10 +194,10 @@ func countedAccumulator(c *plan.AggregateCall, types []row.Type, appendOnly bool
 	if len(c.Args) == 1 {
 		switch c.Name {
 		case "mode":
-			return newModeAcc(types[0], c.Type, 0, appendOnly), nil
+			return newModeAcc(types[0], c.Type, 0, modeOrder(c), appendOnly), nil
 		case "approx_top_k":
 			n, err := valuesAsked(c)
-			return newModeAcc(types[0], c.Type, n, appendOnly), err
+			return newModeAcc(types[0], c.Type, n, nil, appendOnly), err
 		case "entropy":
 			return &entropyAcc{counts: newValueCounts(types[0])}, nil
 		case "histogram":

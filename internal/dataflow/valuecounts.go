@@ -12,6 +12,7 @@ import (
 // valueCounts counts how often each value stands in each group.
 type valueCounts struct {
 	values *state.Set // group, value
+	of     members
 	counts state.Array[int64]
 	touch  toucher
 	before []int64 // per touched value
@@ -29,7 +30,7 @@ func (c *valueCounts) update(groups []uint32, weights []int64, args []row.Vec, c
 	c.hash = append(c.hash[:0], make([]uint64, len(groups))...)
 	row.Hash(cols, c.hash)
 	c.ids = sized(c.ids, len(groups))
-	c.values.FindOrAdd(cols, c.hash, c.ids, nil)
+	c.of.add(c.values, groups, c.ids, c.values.FindOrAdd(cols, c.hash, c.ids, nil))
 	c.counts.Grow(c.values.Cap())
 	c.touch.begin(c.values.Cap())
 	c.before = c.before[:0]
@@ -47,16 +48,24 @@ func (c *valueCounts) update(groups []uint32, weights []int64, args []row.Vec, c
 			changed(groups[t.at], t.id, c.before[i], now)
 		}
 		if now == 0 {
+			c.of.remove(groups[t.at], t.id)
 			c.values.Remove(t.id, c.hash[t.at])
 		}
 	}
 }
 
-func (c *valueCounts) bytes() int64 {
-	return c.values.Bytes() + c.counts.Bytes() + c.touch.bytes() + int64(cap(c.before)*8+cap(c.hash)*8)
+func (c *valueCounts) reset(group uint32) {
+	for _, id := range c.of.clear(c.values, group) {
+		*c.counts.At(id) = 0
+	}
 }
 
-// modeAcc is mode and approx_top_k: the values of a group by how often they stand there, of those that stand there equally often the first to arrive.
+func (c *valueCounts) bytes() int64 {
+	return c.values.Bytes() + c.of.bytes() + c.counts.Bytes() + c.touch.bytes() + int64(cap(c.before)*8+cap(c.hash)*8)
+}
+
+// modeAcc is mode and approx_top_k: the values of a group by how often they stand there, of those that stand there equally often the first
+// in an order of the values, or to arrive.
 type modeAcc struct {
 	counts   *valueCounts
 	typ      row.Type
@@ -66,11 +75,13 @@ type modeAcc struct {
 	order    *state.Ranked       // most frequent first; carries the value's id
 	best     state.Array[uint32] // over an append-only input instead of order: the most frequent value's id + 1
 	kept     bool
+	ties     *sortOrder // nil: by arrival
 	id       []uint32
+	key      []byte
 }
 
-func newModeAcc(in, typ row.Type, top int64, appendOnly bool) *modeAcc {
-	a := &modeAcc{counts: newValueCounts(in), typ: typ, top: top, kept: appendOnly && top == 0, id: make([]uint32, 1)}
+func newModeAcc(in, typ row.Type, top int64, ties *sortOrder, appendOnly bool) *modeAcc {
+	a := &modeAcc{counts: newValueCounts(in), typ: typ, top: top, ties: ties, kept: appendOnly && top == 0 && ties == nil, id: make([]uint32, 1)}
 	if !a.kept {
 		a.order = state.NewRanked([]row.Type{row.T(row.Uint32)})
 	}
@@ -78,6 +89,7 @@ func newModeAcc(in, typ row.Type, top int64, appendOnly bool) *modeAcc {
 }
 
 func (a *modeAcc) grow(n uint32) {
+	a.counts.of.first.Grow(n)
 	if a.kept {
 		a.best.Grow(n)
 	} else {
@@ -118,10 +130,13 @@ func (a *modeAcc) see(g, id uint32) {
 }
 
 func (a *modeAcc) place(g, id uint32, n, w int64) {
-	var since [8]byte
-	binary.BigEndian.PutUint64(since[:], *a.arrived.At(id))
+	if a.ties == nil {
+		a.key = binary.BigEndian.AppendUint64(a.key[:0], *a.arrived.At(id))
+	} else {
+		a.key = a.ties.append(a.key[:0], []row.Vec{a.counts.values.Gather(1, []uint32{id})}, 0)
+	}
 	a.id[0] = id
-	a.order.Add(g, math.MaxUint64-uint64(n), since[:], w, []row.Vec{row.FromValues(row.T(row.Uint32), a.id, nil)}, 0)
+	a.order.Add(g, math.MaxUint64-uint64(n), a.key, w, []row.Vec{row.FromValues(row.T(row.Uint32), a.id, nil)}, 0)
 }
 
 func (a *modeAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
@@ -170,6 +185,7 @@ func (a *modeAcc) lists(groups []uint32) (row.Vec, []scalar.RowError) {
 }
 
 func (a *modeAcc) reset(group uint32) {
+	a.counts.reset(group)
 	if a.kept {
 		*a.best.At(group) = 0
 	} else {
@@ -193,6 +209,7 @@ type entropyAcc struct {
 }
 
 func (a *entropyAcc) grow(n uint32) {
+	a.counts.of.first.Grow(n)
 	a.parts.grow(n)
 	a.n.Grow(n)
 }
@@ -223,6 +240,7 @@ func (a *entropyAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 }
 
 func (a *entropyAcc) reset(group uint32) {
+	a.counts.reset(group)
 	a.parts.reset(group)
 	*a.n.At(group) = [2]int64{}
 }
@@ -250,7 +268,7 @@ func (a *histogramAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 	out := newNestedBuilder(a.typ, len(groups))
 	var ids []uint32
 	var counts []uint64
-	for _, g := range groups {
+	for k, g := range groups {
 		ids, counts = ids[:0], counts[:0]
 		a.values.Walk(g, false, func(id uint32, n int64) bool {
 			ids, counts = append(ids, id), append(counts, uint64(n))
@@ -258,6 +276,10 @@ func (a *histogramAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 		})
 		if len(ids) == 0 {
 			out.null()
+			continue
+		}
+		if a.values.TextBytes(0, ids) > nestedMax {
+			out.fail(k)
 			continue
 		}
 		keys, ns := a.values.Gather(0, ids), row.FromValues(row.T(row.Uint64), counts, nil)

@@ -314,6 +314,9 @@ func (r *Ranked) Num(id uint32) uint64 { return r.nodes.At(id).num }
 // Gather returns column c of the members' rows; None gives null.
 func (r *Ranked) Gather(c int, ids []uint32) row.Vec { return r.rows.GatherOrNull(c, ids) }
 
+// TextBytes is the number of bytes that column c of the members' rows takes if it is one of texts, 0 for others.
+func (r *Ranked) TextBytes(c int, ids []uint32) int64 { return r.rows.TextBytes(c, ids) }
+
 // Clear takes out all members of a group; it costs as much as there are.
 func (r *Ranked) Clear(group uint32) {
 	for r.DropLast(group, 1<<62) > 0 {

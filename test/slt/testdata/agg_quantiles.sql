@@ -33,3 +33,5 @@ SELECT median(x.i) AS a, quantile_disc(s.t, 0.4) AS b FROM m x JOIN s ON x.g = s
 SELECT reservoir_quantile(g, 0.5) AS a FROM m;
 SELECT mode(g) AS a FROM (SELECT DISTINCT g FROM m WHERE g = 1);
 SELECT g, mode(CASE WHEN id > 3 THEN 'x' END) AS a, count(mode) AS n FROM (SELECT id, g, id AS mode FROM m) GROUP BY g;
+SELECT g, mode() WITHIN GROUP (ORDER BY i) AS a, mode() WITHIN GROUP (ORDER BY s DESC) AS b FROM m GROUP BY g;
+SELECT g, mode() WITHIN GROUP (ORDER BY t) AS a FROM s GROUP BY g;
