@@ -13,7 +13,7 @@ type collectAcc struct {
 	typ       row.Type
 	separator string
 	limit     int64 // of a list; 0: all
-	rows      sequence
+	rows      rowSequence
 }
 
 type collectForm uint8
@@ -25,8 +25,8 @@ const (
 	collectLast
 )
 
-// sequence keeps the rows of each group in an order.
-type sequence interface {
+// rowSequence keeps the rows of each group in an order.
+type rowSequence interface {
 	grow(n uint32)
 	update(groups []uint32, weights []int64, args []row.Vec)
 	// members appends the ids of a group's first rows, each as often as it is there, at most limit of them; backwards
