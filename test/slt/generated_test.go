@@ -1,0 +1,514 @@
+package slt
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidemill/tidemill/internal/dataflow"
+	"github.com/tidemill/tidemill/internal/dataflow/scalar"
+	"github.com/tidemill/tidemill/internal/duck"
+	"github.com/tidemill/tidemill/internal/fault"
+	"github.com/tidemill/tidemill/internal/plan"
+	"github.com/tidemill/tidemill/internal/row"
+	"github.com/tidemill/tidemill/test/slt/sqlgen"
+)
+
+var (
+	genSeed    = flag.Uint64("slt.gen.seed", 1, "first seed of generated queries")
+	genQueries = flag.Int("slt.gen.queries", 1200, "generated queries")
+	genFor     = flag.Duration("slt.gen.for", 20*time.Second, "how long queries are generated")
+	genShow    = flag.Bool("slt.gen.show", false, "print what is refused, does not bind and fails to run, with an example of each")
+	genStop    = flag.Int("slt.gen.stop", 5, "failures after which to stop")
+)
+
+const (
+	queriesPerSchema = 40
+	genChunks        = 5
+	// answerRowsMax bounds the answers that are compared.
+	answerRowsMax = 20_000
+)
+
+// verdict is what becomes of a query.
+type verdict int
+
+const (
+	same    verdict = iota
+	invalid         // DuckDB does not bind it
+	refused         // as not supported
+	erring          // DuckDB cannot compute it from the rows, or not in time
+	differs         // a failure
+)
+
+// tally counts verdicts, with their reasons.
+type tally struct {
+	counts  [differs + 1]int
+	reasons map[verdict]map[string]int
+	example map[string]string
+}
+
+var varying = regexp.MustCompile(`"[^"]*"|'[^']*'|\b[a-z]?[0-9]+(\.[a-z0-9]+)?\b`)
+
+func (a *tally) add(v verdict, reason, query string) {
+	a.counts[v]++
+	if reason == "" {
+		return
+	}
+	reason, _, _ = strings.Cut(varying.ReplaceAllString(reason, "…"), "\n")
+	if a.reasons[v] == nil {
+		a.reasons[v] = map[string]int{}
+	}
+	a.reasons[v][reason]++
+	if old, is := a.example[reason]; !is || len(query) < len(old) {
+		a.example[reason] = query
+	}
+}
+
+func (a *tally) list(t *testing.T, v verdict, title string, examples bool) {
+	reasons := a.reasons[v]
+	for i, r := range slices.SortedFunc(maps.Keys(reasons), func(x, y string) int { return reasons[y] - reasons[x] }) {
+		if i == 40 {
+			break
+		}
+		if examples {
+			t.Logf("%s %5d × %s\n\t\t%s", title, reasons[r], r, a.example[r])
+		} else {
+			t.Logf("%s %5d × %s", title, reasons[r], r)
+		}
+	}
+}
+
+// TestGeneratedDataflow maintains generated queries by themselves, without a log and doors: planned by DuckDB, stepped through random chunks with
+// retractions on one to three workers, from the beginning and from the middle, and compared with DuckDB's answer after each chunk.
+func TestGeneratedDataflow(t *testing.T) {
+	end := time.Now().Add(*genFor)
+	all := &tally{reasons: map[verdict]map[string]int{}, example: map[string]string{}}
+	total := 0
+	for seed := *genSeed; total < *genQueries && time.Now().Before(end) && all.counts[differs] < *genStop; seed++ {
+		lab := newLab(t, seed)
+		for i := 0; i < queriesPerSchema && total < *genQueries && all.counts[differs] < *genStop; i++ {
+			total++
+			q := lab.gen.Query()
+			v, reason := lab.try(q.String())
+			all.add(v, reason, q.String())
+			if v == differs {
+				lab.report(seed, i, q, reason)
+			}
+		}
+		lab.close()
+	}
+	t.Logf("%d queries: %d equal, %d refused, %d that DuckDB does not bind, %d that it cannot compute, %d failures", total, all.counts[same], all.counts[refused], all.counts[invalid],
+		all.counts[erring], all.counts[differs])
+	all.list(t, refused, "refused", *genShow)
+	if *genShow {
+		all.list(t, invalid, "does not bind", true)
+		all.list(t, erring, "cannot be computed", true)
+	}
+	if total >= 400 && all.counts[invalid] > total/10 {
+		t.Errorf("%d of %d queries do not bind: the generator makes nonsense", all.counts[invalid], total)
+	}
+}
+
+// lab is a schema with changes in chunks, DuckDB with the rows after each chunk, and a planner.
+type lab struct {
+	t         *testing.T
+	seed      uint64
+	relations []sqlgen.Relation
+	gen       *sqlgen.Generator
+	planner   *duck.Planner
+	evaluator *duck.Evaluator
+	oracles   []*duck.Oracle
+	deltas    []map[string]*row.Batch // per chunk
+	contents  []map[string]*row.Batch // after each chunk
+}
+
+func newLab(t *testing.T, seed uint64) *lab {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 17))
+	l := &lab{t: t, seed: seed, relations: sqlgen.Schema(rng)}
+	l.gen = sqlgen.New(rng, l.relations)
+	var err error
+	must := func() {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.planner, err = duck.OpenPlanner(duck.PlannerOptions{})
+	must()
+	l.evaluator, err = duck.OpenEvaluator()
+	must()
+	for _, r := range l.relations {
+		var key []string
+		for _, k := range r.Key {
+			key = append(key, r.Columns[k].Name)
+		}
+		err = l.planner.DefineTable(r.Name, r.Columns, key)
+		must()
+	}
+	rows := map[string]*liveRows{}
+	for range genChunks {
+		delta, content := map[string]*row.Batch{}, map[string]*row.Batch{}
+		o, oerr := duck.OpenOracle(duck.OracleOptions{})
+		err = oerr
+		must()
+		l.oracles = append(l.oracles, o)
+		for i := range l.relations {
+			r := &l.relations[i]
+			if rows[r.Name] == nil {
+				rows[r.Name] = &liveRows{t: t, r: r}
+			}
+			if d := rows[r.Name].chunk(rng); d.Len > 0 {
+				delta[r.Name] = d
+			}
+			content[r.Name] = rows[r.Name].content()
+			err = o.Load(r.Name, r.Columns, []*row.Batch{content[r.Name]})
+			must()
+		}
+		l.deltas, l.contents = append(l.deltas, delta), append(l.contents, content)
+	}
+	return l
+}
+
+func (l *lab) close() {
+	for _, o := range l.oracles {
+		_ = o.Close()
+	}
+	_ = l.evaluator.Close()
+	_ = l.planner.Close()
+}
+
+// liveRows are the rows of a relation.
+type liveRows struct {
+	t    *testing.T
+	r    *sqlgen.Relation
+	rows [][]row.Value
+}
+
+func (s *liveRows) random(rng *rand.Rand) []row.Value {
+	out := make([]row.Value, len(s.r.Columns))
+	for i, c := range s.r.Columns {
+		if !c.NotNull && rng.IntN(8) == 0 {
+			out[i] = row.NullValue(c.Type)
+			continue
+		}
+		v, err := row.ParseValue(c.Type, sqlgen.Literal(rng, c.Type))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		out[i] = v
+	}
+	return out
+}
+
+// taken reports whether a row has the key of one that is there.
+func (s *liveRows) taken(vals []row.Value) bool {
+	return len(s.r.Key) > 0 && slices.ContainsFunc(s.rows, func(o []row.Value) bool {
+		for _, k := range s.r.Key {
+			if o[k] != vals[k] {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// chunk changes the rows and returns how.
+func (s *liveRows) chunk(rng *rand.Rand) *row.Batch {
+	bb := row.NewBatchBuilder(s.r.Columns.Types(), 0)
+	var weights []int64
+	emit := func(vals []row.Value, w int64) {
+		for i, v := range vals {
+			bb.Cols[i].AppendValue(v)
+		}
+		weights = append(weights, w)
+	}
+	if !s.r.Stream {
+		kept := s.rows[:0:0]
+		for _, vals := range s.rows {
+			if rng.IntN(4) == 0 {
+				emit(vals, -1)
+			} else {
+				kept = append(kept, vals)
+			}
+		}
+		s.rows = kept
+	}
+	for range rng.IntN(9) {
+		if vals := s.random(rng); !s.taken(vals) {
+			s.rows = append(s.rows, vals)
+			emit(vals, 1)
+		}
+	}
+	b := bb.Finish(len(weights))
+	b.Weights = weights
+	return b
+}
+
+func (s *liveRows) content() *row.Batch {
+	bb := row.NewBatchBuilder(s.r.Columns.Types(), len(s.rows))
+	for _, vals := range s.rows {
+		for i, v := range vals {
+			bb.Cols[i].AppendValue(v)
+		}
+	}
+	return bb.Finish(len(s.rows))
+}
+
+type labFallback struct{ e *duck.Evaluator }
+
+func (f labFallback) Compile(sql string, args []row.Type, result row.Type) (scalar.FallbackFunc, error) {
+	return f.e.Compile(sql, args, result)
+}
+
+// try maintains a query through all chunks.
+func (l *lab) try(text string) (v verdict, reason string) {
+	defer func() {
+		if p := recover(); p != nil {
+			v, reason = differs, fmt.Sprintf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	ctx, cancel := context.WithTimeout(l.t.Context(), 20*time.Second)
+	defer cancel()
+	planned, err := l.planner.Plan(ctx, text)
+	if err != nil {
+		return invalid, err.Error()
+	}
+	graphs := make([]*maintained, 2)
+	for i := range graphs {
+		m, err := l.build(planned, 1+int(l.seed+uint64(i+len(text)))%3)
+		if err != nil {
+			return unbuilt(err)
+		}
+		defer m.g.Close()
+		graphs[i] = m
+	}
+	for c := range genChunks {
+		want, err := l.answer(ctx, c, text)
+		if err != nil {
+			return erring, err.Error()
+		}
+		for i, m := range graphs {
+			in := l.deltas[c]
+			if i == 1 { // from the middle
+				if c < genChunks/2 {
+					continue
+				}
+				if c == genChunks/2 {
+					in = l.contents[c]
+				}
+			}
+			if err := m.step(in); err != nil {
+				return differs, fmt.Sprintf("chunk %d: %v", c, err)
+			}
+			if diff := m.rows.differ(want); diff != "" {
+				return differs, fmt.Sprintf("after chunk %d, made at chunk %d, %d rows rejected:\n%s", c, i*genChunks/2, m.rejected, diff)
+			}
+		}
+	}
+	return same, ""
+}
+
+// unbuilt tells a refusal from a failure.
+func unbuilt(err error) (verdict, string) {
+	var f *fault.Error
+	if errors.As(err, &f) && f.Code == fault.FeatureNotSupported {
+		return refused, f.Message
+	}
+	return differs, "building: " + err.Error()
+}
+
+// maintained is a query's dataflow and the sum of its changes.
+type maintained struct {
+	g        *dataflow.Graph
+	rows     multiset
+	rejected int
+}
+
+func (l *lab) build(p duck.Planned, workers int) (*maintained, error) {
+	n, err := plan.Decode(p.Plan)
+	if err != nil {
+		return nil, fault.New(fault.FeatureNotSupported, "the plan is not understood: %s", err) // as a session takes it
+	}
+	n = plan.Optimize(n)
+	if err := plan.Check(n); err != nil {
+		return nil, err
+	}
+	find := func(name string) *sqlgen.Relation {
+		return &l.relations[slices.IndexFunc(l.relations, func(r sqlgen.Relation) bool { return r.Name == name })]
+	}
+	g, err := dataflow.Build(n, dataflow.Options{Workers: workers, Compiler: &scalar.Compiler{Fallback: labFallback{l.evaluator}},
+		AppendOnly: func(name string) bool { return find(name).Stream }, Schema: func(name string) row.Schema { return find(name).Columns }})
+	if err != nil {
+		return nil, err
+	}
+	return &maintained{g: g, rows: multiset{}}, nil
+}
+
+func (m *maintained) step(in map[string]*row.Batch) error {
+	changes := map[string]*row.Batch{}
+	for _, name := range m.g.Reads() {
+		if b := in[name]; b != nil && b.Len > 0 {
+			changes[name] = b
+		}
+	}
+	out, err := m.g.Step(changes, dataflow.Inline)
+	if err != nil {
+		return err
+	}
+	for _, b := range out {
+		m.rows.add(b)
+	}
+	m.rejected += len(m.g.TakeRejects())
+	return nil
+}
+
+func (l *lab) answer(ctx context.Context, chunk int, text string) (multiset, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	rows, err := l.oracles[chunk].Query(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out, n := multiset{}, 0
+	for {
+		b, err := rows.Next(ctx)
+		if err != nil || b == nil {
+			return out, err
+		}
+		if n += b.Len; n > answerRowsMax {
+			return nil, errors.New("the answer is too large")
+		}
+		out.add(b)
+	}
+}
+
+// multiset is rows by their text.
+type multiset map[string]*countedRow
+
+type countedRow struct {
+	text   string // of all but the floats
+	floats []float64
+	n      int64
+}
+
+func (m multiset) add(b *row.Batch) {
+	for i := range b.Len {
+		var r countedRow
+		var t, exact []byte
+		for c := range b.Cols {
+			v := &b.Cols[c]
+			t = append(t, " | "...)
+			switch {
+			case v.Null(i):
+				t = append(t, "NULL"...)
+			case v.Type.Kind == row.Float64 || v.Type.Kind == row.Float32:
+				f := v.Value(i).F
+				r.floats = append(r.floats, f)
+				exact = strconv.AppendFloat(append(exact, ' '), f, 'g', -1, 64)
+				t = append(t, '~')
+			default:
+				t = row.AppendText(t, v, i)
+			}
+		}
+		r.text = string(t)
+		key := r.text + string(exact)
+		if m[key] == nil {
+			m[key] = &r
+		}
+		if m[key].n += b.Weight(i); m[key].n == 0 {
+			delete(m, key)
+		}
+	}
+}
+
+// flat lists the rows in an order in which those that are nearly equal stand at the same place.
+func (m multiset) flat() []*countedRow {
+	var out []*countedRow
+	for _, r := range m {
+		for range max(r.n, 1) {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b *countedRow) int {
+		if c := strings.Compare(a.text, b.text); c != 0 {
+			return c
+		}
+		return slices.Compare(a.floats, b.floats)
+	})
+	return out
+}
+
+func (r *countedRow) near(o *countedRow) bool {
+	return r.text == o.text && r.n > 0 && o.n > 0 && slices.EqualFunc(r.floats, o.floats, func(a, b float64) bool {
+		return a == b || a != a && b != b || math.Abs(a-b) <= 1e-9*max(math.Abs(a), math.Abs(b), 1e-3)
+	})
+}
+
+// differ says how the rows differ from those wanted, "" if they do not.
+func (m multiset) differ(want multiset) string {
+	got, exp := m.flat(), want.flat()
+	if slices.EqualFunc(got, exp, (*countedRow).near) {
+		return ""
+	}
+	used := make([]bool, len(exp))
+	var b strings.Builder
+	lines := 0
+	show := func(side string, r *countedRow) {
+		if lines++; lines <= 10 {
+			fmt.Fprintf(&b, "  only in %s: %d × %s %v\n", side, r.n, r.text, r.floats)
+		}
+	}
+	for _, r := range got {
+		k := slices.IndexFunc(exp, r.near)
+		for k >= 0 && used[k] {
+			if next := slices.IndexFunc(exp[k+1:], r.near); next >= 0 {
+				k += 1 + next
+			} else {
+				k = -1
+			}
+		}
+		if k < 0 {
+			show("Tidemill", r)
+			continue
+		}
+		used[k] = true
+	}
+	for k, r := range exp {
+		if !used[k] {
+			show("DuckDB", r)
+		}
+	}
+	return b.String()
+}
+
+// report makes a failing query small and tells of it.
+func (l *lab) report(seed uint64, i int, q *sqlgen.Node, reason string) {
+	l.t.Helper()
+	whole := q.String()
+	q.Shrink(func(sql string) bool {
+		v, _ := l.try(sql)
+		return v == differs
+	}, 1500)
+	v, small := l.try(q.String())
+	if v != differs {
+		small = reason
+	}
+	var schema strings.Builder
+	for _, r := range l.relations {
+		schema.WriteString(r.Create() + ";\n")
+	}
+	l.t.Errorf("seed %d, query %d: %s\n%swhole: %s\nsmall: %s", seed, i, small, schema.String(), whole, q.String())
+}
