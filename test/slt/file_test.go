@@ -16,6 +16,9 @@ type testFile struct {
 	relations []relation
 	rows      []string // statements
 	queries   []string
+	// mayErr allows DuckDB to fail over some rows: then there is nothing to compare. chunkRows bounds the rows of a chunk; 0 is 25.
+	mayErr    bool
+	chunkRows int
 }
 
 // relation is a stream or table of a test file.

@@ -57,6 +57,7 @@ func (r *relation) randomRow(rng *rand.Rand) []string {
 type model struct {
 	r    *relation
 	keys map[string][]string // key → the key's literals
+	most int                 // rows of a chunk
 }
 
 func (m *model) key(vals []string) string {
@@ -79,7 +80,7 @@ func (m *model) where(vals []string) string {
 func (m *model) chunk(rng *rand.Rand) []string {
 	var out []string
 	var rows []string
-	for range rng.IntN(25) {
+	for range rng.IntN(m.most) {
 		vals := m.r.randomRow(rng)
 		if len(m.r.key) > 0 {
 			k := m.key(vals)
