@@ -35,7 +35,7 @@ func generatedFile(t *testing.T, seed uint64) *testFile {
 		}
 		f.relations = append(f.relations, r)
 	}
-	for range queriesPerSchema {
+	for l.turn = range queriesPerSchema {
 		q := l.gen.Query().String()
 		if v, _ := l.try(q); v == same && len(f.queries) < queriesPerSchema/2 {
 			f.queries = append(f.queries, q)

@@ -98,6 +98,7 @@ func TestGeneratedDataflow(t *testing.T) {
 		for i := 0; i < queriesPerSchema && total < *genQueries && all.counts[differs] < *genStop; i++ {
 			total++
 			q := lab.gen.Query()
+			lab.turn = i
 			v, reason := lab.try(q.String())
 			all.add(v, reason, q.String())
 			if v == differs {
@@ -121,7 +122,7 @@ func TestGeneratedDataflow(t *testing.T) {
 // lab is a schema with changes in chunks, DuckDB with the rows after each chunk, and a planner.
 type lab struct {
 	t         *testing.T
-	seed      uint64
+	turn      int // of the query: decides on the workers
 	relations []sqlgen.Relation
 	gen       *sqlgen.Generator
 	planner   *duck.Planner
@@ -134,7 +135,7 @@ type lab struct {
 func newLab(t *testing.T, seed uint64) *lab {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 17))
-	l := &lab{t: t, seed: seed, relations: sqlgen.Schema(rng)}
+	l := &lab{t: t, relations: sqlgen.Schema(rng)}
 	l.gen = sqlgen.New(rng, l.relations)
 	var err error
 	must := func() {
@@ -285,7 +286,7 @@ func (l *lab) try(text string) (v verdict, reason string) {
 	}
 	graphs := make([]*maintained, 2)
 	for i := range graphs {
-		m, err := l.build(planned, 1+int(l.seed+uint64(i+len(text)))%3)
+		m, err := l.build(planned, 1+(l.turn+i)%3)
 		if err != nil {
 			return unbuilt(err)
 		}
