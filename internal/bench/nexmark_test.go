@@ -19,6 +19,9 @@ func TestNexmarkAnswersAreDuckDBs(t *testing.T) {
 		{Events: 20_000, Workers: 1, Runs: 1, TickEvents: 3000, Config: nexmark.Config{Seed: 1}},
 		{Events: 20_000, Workers: 2, Runs: 1, TickEvents: 7000, Config: nexmark.Config{Seed: 2, Rate: 100, OutOfOrderGroup: 1000}},
 	} {
+		if testing.Short() && o.Workers == 1 {
+			continue
+		}
 		results, err := Nexmark(ctx, o)
 		if err != nil {
 			t.Fatal(err)

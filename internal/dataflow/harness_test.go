@@ -344,7 +344,11 @@ func check(t *testing.T, s scenario) {
 			s.appendOnly = appendOnly
 			t.Run(fmt.Sprintf("workers=%d,append=%v", workers, appendOnly), func(t *testing.T) {
 				s := s
-				for seed := range uint64(2) {
+				seeds := uint64(2)
+				if testing.Short() {
+					seeds = 1
+				}
+				for seed := range seeds {
 					s.run(t, workers, seed)
 				}
 			})
