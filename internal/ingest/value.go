@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"strconv"
 	"unicode/utf8"
@@ -51,6 +52,9 @@ func (s *sink) badText(column int) *problem {
 
 func (s *sink) mismatch(column int, text []byte, err error) *problem {
 	message := err.Error()
+	if s.f.Columns[column].Type.Kind == row.Enum {
+		message = "it is none of them"
+	}
 	if len(message) > 2*clipMax {
 		message = "it cannot be converted"
 	}
@@ -67,6 +71,8 @@ func (s *sink) putJSON(column int, kind jsonKind, raw []byte) *problem {
 	case k == row.String || k == row.JSON || k == row.Other:
 		b.AppendBytes(raw)
 		return nil
+	case b.Type().Nested():
+		return s.putNested(column, raw)
 	case kind == jsonNumber:
 		return s.putNumber(column, raw)
 	case k == row.Bool && kind != jsonNested:
@@ -74,6 +80,20 @@ func (s *sink) putJSON(column int, kind jsonKind, raw []byte) *problem {
 		return nil
 	}
 	return s.wrongKind(column, kind, raw)
+}
+
+// putNested puts an array or object into a column of lists, structs or maps; a problem has the path to where it is.
+func (s *sink) putNested(column int, raw []byte) *problem {
+	err := s.cols[column].AppendJSONValue(raw)
+	var at *row.PathError
+	switch c := s.f.Columns[column]; {
+	case err == nil:
+		return nil
+	case errors.As(err, &at):
+		return s.problem(column, codeTypeMismatch, "%s%s: %s; column %q is %s", c.Name, clip([]byte(at.Path)), clip([]byte(at.Message)), c.Name, clip([]byte(c.Type.String())))
+	default:
+		return s.problem(column, codeTypeMismatch, "%s; column %q is %s", clip([]byte(err.Error())), c.Name, clip([]byte(c.Type.String())))
+	}
 }
 
 func (s *sink) wrongKind(column int, kind jsonKind, raw []byte) *problem {

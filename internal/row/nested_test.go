@@ -133,6 +133,7 @@ func TestNestedText(t *testing.T) {
 		in, text, json string
 	}{
 		{intList, "[1, NULL ,3]", "[1, NULL, 3]", "[1,null,3]"},
+		{intList, "{4,NULL}", "[4, NULL]", "[4,null]"},
 		{intList, " [] ", "[]", "[]"},
 		{intList, "[1,2.0]", "[1, 2]", "[1,2]"},
 		{texts, `["a\nb", "", "null", null, "é"]`, "[a\nb, '', 'null', NULL, é]", `["a\nb","","null",null,"é"]`},

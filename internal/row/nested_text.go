@@ -198,8 +198,8 @@ func (p *nestedParser) element(dst []byte, t Type, s []byte, whole bool) ([]byte
 	switch {
 	case !ok || open != '[' && open != '{' && open != '(' || end != open+2 && (open != '(' || end != ')'):
 		return nil, errKey
-	case t.Kind == List && open == '[':
-		return p.list(dst, t, items)
+	case t.Kind == List && open != '(':
+		return p.list(dst, t, items) // braces are Postgres' arrays
 	case t.Kind == Map && open == '{':
 		return p.entries(dst, t, items)
 	case t.Kind == Struct && open == '{':

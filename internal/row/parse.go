@@ -32,7 +32,8 @@ func couldNotConvert(s []byte, p Phys) error {
 
 // AppendParsed appends the value that DuckDB's CAST(text AS type) makes of s. On an error, always a *ConversionError,
 // nothing is appended. TIMESTAMPTZ without an offset is UTC; text and Other columns take
-// any valid UTF-8 as it is. Lists, structs and maps are read from JSON as well as from DuckDB's text.
+// any valid UTF-8 as it is. Lists, structs and maps are read from JSON as well as from DuckDB's text, lists
+// also from Postgres' {1,2}.
 func (b *Builder) AppendParsed(s []byte) error {
 	switch b.typ.Kind {
 	case String, Other:

@@ -172,9 +172,9 @@ func setColumns(r *catalog.Relation, whole string, defs []sql.ColumnDef) error {
 		}
 		seen[catalog.Fold(d.Name)] = true
 		t, ok := row.ParseType(d.Type.SQL)
-		if !ok || t.Kind > row.Other {
+		if !ok {
 			return fault.New(fault.FeatureNotSupported, "columns of type %s are not available", d.Type.SQL).
-				WithHint("use JSON for nested data; types are BOOLEAN, TINYINT … HUGEINT, FLOAT, DOUBLE, DECIMAL(p,s), VARCHAR, BLOB, JSON, DATE, TIME, TIMESTAMP, TIMESTAMPTZ, INTERVAL and UUID").
+				WithHint("types are BOOLEAN, TINYINT … HUGEINT, FLOAT, DOUBLE, DECIMAL(p,s), VARCHAR, BLOB, JSON, DATE, TIME, TIMESTAMP, TIMESTAMPTZ, INTERVAL, UUID, ENUM('a', …), and of these T[], STRUCT(name T, …) and MAP(K, V); types have no names of their own").
 				At(sql.PositionAt(whole, d.Type.Pos))
 		}
 		r.Columns = append(r.Columns, row.Column{Name: d.Name, Type: t, NotNull: d.NotNull})

@@ -39,10 +39,43 @@ func literal(rng *rand.Rand, c row.Column) string {
 		return [...]string{"'1 day'", "'2 hours'", "'1 month'", "'90 minutes'"}[rng.IntN(4)]
 	case row.UUID:
 		return fmt.Sprintf("'00000000-0000-0000-0000-00000000000%d'", rng.IntN(8))
+	case row.Enum:
+		return sql.QuoteLiteral(c.Type.EnumValues()[rng.IntN(len(c.Type.EnumValues()))])
+	case row.List, row.Struct, row.Map:
+		return nestedLiteral(rng, c.Type)
 	case row.JSON:
 		return [...]string{`'{"a":1,"b":"x"}'`, `'{"a":2}'`, `'[1,2]'`, `'{"b":"y","c":{"d":[5]}}'`}[rng.IntN(4)]
 	}
 	return sql.QuoteLiteral([...]string{"a", "b", "c", "d", "north", "south", "Äpfel", "", "a longer text that does not fit in place", "x%y"}[rng.IntN(10)])
+}
+
+// nestedLiteral makes a list, struct or map of few parts, so that equal ones come up.
+func nestedLiteral(rng *rand.Rand, t row.Type) string {
+	var parts []string
+	switch t.Kind {
+	case row.Struct:
+		for _, m := range t.Members() {
+			parts = append(parts, sql.QuoteLiteral(m.Name)+": "+literal(rng, row.Column{Type: m.Type}))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	case row.Map:
+		seen := map[string]bool{}
+		for range rng.IntN(3) {
+			if k := literal(rng, row.Column{Type: t.Members()[0].Type, NotNull: true}); !seen[k] {
+				seen[k] = true
+				parts = append(parts, k+": "+literal(rng, row.Column{Type: t.Members()[1].Type}))
+			}
+		}
+		return "MAP {" + strings.Join(parts, ", ") + "}"
+	}
+	n := rng.IntN(4)
+	if size := t.ArraySize(); size > 0 {
+		n = size
+	}
+	for range n {
+		parts = append(parts, literal(rng, row.Column{Type: t.Elem()}))
+	}
+	return "[" + strings.Join(parts, ", ") + "]"
 }
 
 func (r *relation) randomRow(rng *rand.Rand) []string {

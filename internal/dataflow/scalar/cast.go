@@ -15,6 +15,8 @@ func castKernel(s *site) (native, bool) {
 		return cheap(identity)
 	case from.Kind == row.Other || to.Kind == row.Other || from.Kind == row.Invalid || to.Kind == row.Invalid:
 		return native{}, false
+	case from.Nested() && unnamed(to):
+		return native{run: castNested(to, s.try), nullable: true}, true
 	case to.Nested() || from.Nested() && to.Kind != row.String || from.Kind == row.Enum && to.Kind != row.String || to.Kind == row.Enum && from.Kind != row.String:
 		return native{}, false
 	case from.Kind == row.String:

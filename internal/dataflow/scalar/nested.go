@@ -2,6 +2,7 @@ package scalar
 
 import (
 	"bytes"
+	"errors"
 
 	"github.com/tidemill/tidemill/internal/plan"
 	"github.com/tidemill/tidemill/internal/row"
@@ -297,6 +298,39 @@ func listConcat(s *site) (native, bool) {
 			build.AppendBytes(row.AppendListEnd(buf))
 		}
 	})
+}
+
+// unnamed reports whether a struct within a type has no names, so that DuckDB cannot be asked for a cast to it.
+func unnamed(t row.Type) bool {
+	if t.Kind == row.List {
+		return unnamed(t.Elem())
+	}
+	for _, m := range t.Members() {
+		if m.Name == "" || unnamed(m.Type) {
+			return true
+		}
+	}
+	return false
+}
+
+// castNested casts part by part.
+func castNested(to row.Type, try bool) kernel {
+	return func(b *block, args []*vec, out *vec) {
+		from := args[0].Vec
+		if args[0].konst {
+			from = args[0].Value(0).Repeat(b.n)
+		}
+		v, bad := row.CastVec(&from, to)
+		for _, e := range bad {
+			if e.Row < 0 {
+				b.stop(errors.New(e.Message))
+			} else if !try && b.alive(e.Row) {
+				b.fail(e.Row, "Conversion Error: "+e.Message)
+			}
+		}
+		out.Vec = v
+		out.scratchData, out.scratchValid, out.ownBits = false, false, false
+	}
 }
 
 // isPack reports whether a call with SQL of its own has a kernel nevertheless: the SQL only has the names of the members.

@@ -1,0 +1,33 @@
+CREATE STREAM ev (id INTEGER, pos STRUCT(x INTEGER, "y z" DOUBLE), dev STRUCT(name VARCHAR, meta STRUCT(tags VARCHAR[], at TIMESTAMP)));
+CREATE TABLE place (pos STRUCT(x INTEGER, "y z" DOUBLE) PRIMARY KEY, label VARCHAR, hist STRUCT(d DATE, v DECIMAL(10,2))[]);
+----
+INSERT INTO ev VALUES (1, {'x': 1, 'y z': 2.5}, {'name': 'it''s', 'meta': {'tags': ['a', NULL], 'at': '2024-01-01 10:00:00'}}), (2, NULL, {'name': NULL, 'meta': NULL}), (3, {'x': NULL, 'y z': NULL}, NULL);
+INSERT INTO place VALUES ({'x': 100, 'y z': 2.5}, 'one', [{'d': '2024-01-01', 'v': 1.25}, NULL]), ({'x': NULL, 'y z': 3.0}, 'two', []);
+----
+SELECT id, pos, dev FROM ev;
+SELECT pos, count(*) AS c FROM ev GROUP BY pos;
+SELECT DISTINCT dev FROM ev;
+SELECT min(pos) AS a, max(pos) AS b, max(dev) AS c FROM ev;
+SELECT id, pos.x AS a, pos."y z" * 2 AS b, dev.name AS c, dev.meta.tags[1] AS d, dev.meta.at AS e FROM ev;
+SELECT id, pos['x'] AS a, struct_extract(dev, 'name') AS b, dev.meta AS c, (dev.meta).tags AS d FROM ev;
+SELECT pos.x AS x, count(*) AS c, sum(pos."y z") AS s FROM ev GROUP BY x;
+SELECT dev.meta.tags AS t, count(*) AS c, min(dev.meta.at) AS a FROM ev GROUP BY t;
+SELECT id, {'a': id, 'b': pos.x} AS a, struct_pack(p := pos, n := dev.name) AS b, {'l': [id, 2]} AS c FROM ev;
+SELECT ev.id, place.label FROM ev JOIN place ON ev.pos = place.pos;
+SELECT ev.id, place.label FROM ev JOIN place ON ev.pos.x = place.pos.x;
+SELECT id FROM ev WHERE pos = {'x': 1, 'y z': 2.5} OR pos > {'x': 5, 'y z': 0.0};
+SELECT id FROM ev WHERE pos IN ({'x': 1, 'y z': 2.5}) OR dev.name = 'a';
+SELECT id, pos::VARCHAR AS a, dev::VARCHAR AS b, to_json(pos)::VARCHAR AS c FROM ev;
+SELECT id, unnest(pos) FROM ev;
+SELECT id, struct_insert(pos, w := id) AS a, pos IS NULL AS b, coalesce(pos, {'x': 0, 'y z': 0.0}) AS c FROM ev;
+SELECT pos, label, hist FROM place;
+SELECT label, hist[1].v AS a, hist[1].d AS b, len(hist) AS c, list_transform(hist, lambda h: h.v) AS d FROM place;
+SELECT hist, count(*) AS c FROM place GROUP BY hist;
+SELECT pos.x AS x, max(hist) AS a, min(label) AS b FROM place GROUP BY x;
+SELECT pos, label FROM place WHERE pos.x > 1;
+SELECT count(DISTINCT pos) AS a, count(DISTINCT dev.meta) AS b FROM ev;
+SELECT pos FROM ev UNION SELECT pos FROM place;
+SELECT id, CASE WHEN id > 2 THEN pos END AS a, greatest(pos, {'x': 3, 'y z': 1.0}) AS b FROM ev;
+SELECT label, list_filter(hist, lambda h: h.v > 0) AS a, hist[-1] AS b FROM place;
+SELECT a.label, b.label AS other FROM place a JOIN place b ON a.hist = b.hist;
+SELECT id, pos::STRUCT(x BIGINT, "y z" VARCHAR) AS a, pos IS NOT DISTINCT FROM NULL AS b FROM ev;
