@@ -153,7 +153,7 @@ func (r *Rows) Next() bool {
 }
 
 // Values are the current row's values: nil, bool, int64, uint64, float64, string, []byte, time.Time, or *big.Int for HUGEINT. Decimals, intervals, times of
-// day, UUIDs and JSON are text.
+// day, UUIDs, ENUMs and JSON are text, lists []any, structs and maps map[string]any with the members' names and the keys' texts.
 func (r *Rows) Values() []any {
 	out := make([]any, len(r.batch.Cols))
 	for i := range out {
@@ -298,8 +298,36 @@ func goValue(v *row.Vec, i int) any {
 		return time.UnixMicro(x.I).UTC()
 	case row.Date:
 		return time.Unix(x.I*86400, 0).UTC()
+	case row.List:
+		list := []any{}
+		for _, e := range x.Elements() {
+			list = append(list, goOf(e))
+		}
+		return list
+	case row.Struct:
+		members := map[string]any{}
+		for k, e := range x.Elements() {
+			name := v.Type.Members()[k].Name
+			if name == "" {
+				name = strconv.Itoa(k + 1)
+			}
+			members[name] = goOf(e)
+		}
+		return members
+	case row.Map:
+		entries := map[string]any{}
+		for _, e := range x.Elements() {
+			kv := e.Elements()
+			entries[kv[0].Text()] = goOf(kv[1])
+		}
+		return entries
 	}
 	return string(row.AppendText(nil, v, i))
+}
+
+func goOf(v row.Value) any {
+	one := v.Repeat(1)
+	return goValue(&one, 0)
 }
 
 // valueOf casts an argument to a parameter's type.

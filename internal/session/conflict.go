@@ -8,6 +8,7 @@ import (
 	"github.com/tidemill/tidemill/internal/catalog"
 	"github.com/tidemill/tidemill/internal/dataflow/state"
 	"github.com/tidemill/tidemill/internal/fault"
+	"github.com/tidemill/tidemill/internal/plan"
 	"github.com/tidemill/tidemill/internal/row"
 	"github.com/tidemill/tidemill/internal/sql"
 )
@@ -161,6 +162,13 @@ func literalRows(r *catalog.Relation, b *row.Batch, at []int32) string {
 			if b.Cols[c].Null(int(i)) {
 				fmt.Fprintf(&s, "CAST(NULL AS %s)", r.Columns[c].Type)
 				continue
+			}
+			if b.Cols[c].Type.Nested() { // whose texts do not tell everything
+				literal, _, err := plan.SQLOf(plan.Const(b.Cols[c].Value(int(i))))
+				if err == nil {
+					s.WriteString(literal)
+					continue
+				}
 			}
 			fmt.Fprintf(&s, "CAST(%s AS %s)", sql.QuoteLiteral(string(row.AppendText(nil, &b.Cols[c], int(i)))), r.Columns[c].Type)
 		}
