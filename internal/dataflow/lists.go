@@ -39,7 +39,27 @@ func (l *itemList) elements(b *row.Batch) (lists, []scalar.RowError, error) {
 	return out, errs, nil
 }
 
-// textList is any list that the scalar compiler can make; the elements travel as texts, see elementTexts.
+// wholeList is any list of a type that rows have a form for.
+type wholeList struct{ list *scalar.Program }
+
+// isList reports whether e is a list with elements of that very type.
+func isList(e *plan.Expr, elem row.Type) bool {
+	return e.Type.Kind == row.List && e.Type.Elem() == elem
+}
+
+func (l *wholeList) elements(b *row.Batch) (lists, []scalar.RowError, error) {
+	cols, errs, err := l.list.Eval(b)
+	if err != nil {
+		return lists{}, nil, err
+	}
+	offsets, values := cols[0].Unlist()
+	if values.Len > maxUnnested {
+		return lists{}, nil, errUnnested
+	}
+	return lists{ends: offsets[1:], values: values}, errs, nil
+}
+
+// textList is a list with elements that rows have no form for; they travel as texts, see elementTexts.
 type textList struct {
 	list *scalar.Program
 	elem row.Type

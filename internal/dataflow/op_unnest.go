@@ -261,21 +261,36 @@ func (b *builder) lister(e *plan.Expr, elem row.Type, in []row.Type, walks map[s
 		}
 		return &seriesList{args: p, elem: elem, inclusive: e.Name == "generate_series"}, nil
 	}
-	p, err := b.compile([]*plan.Expr{elementTexts(e, elem)}, in)
+	whole := isList(e, elem)
+	if !whole {
+		e = elementTexts(e, elem)
+	}
+	p, err := b.compile([]*plan.Expr{e}, in)
 	if err != nil {
 		return nil, err
+	}
+	if whole {
+		return &wholeList{list: p}, nil
 	}
 	return &textList{list: p, elem: elem}, nil
 }
 
 // constantList computes a list that is the same for all rows once.
 func (b *builder) constantList(e *plan.Expr, elem row.Type) (lister, error) {
-	p, err := b.Compiler.Compile([]*plan.Expr{elementTexts(e, elem)}, nil)
+	whole := isList(e, elem)
+	if !whole {
+		e = elementTexts(e, elem)
+	}
+	p, err := b.Compiler.Compile([]*plan.Expr{e}, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer p.Close()
-	l, errs, err := (&textList{list: p, elem: elem}).elements(&row.Batch{Len: 1})
+	var from lister = &textList{list: p, elem: elem}
+	if whole {
+		from = &wholeList{list: p}
+	}
+	l, errs, err := from.elements(&row.Batch{Len: 1})
 	if err != nil {
 		return nil, err
 	}

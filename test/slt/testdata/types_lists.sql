@@ -37,3 +37,8 @@ SELECT g, arg_max(n, id) AS a, min_by(id, n) AS b FROM (SELECT DISTINCT id, n, g
 SELECT a.id, b.k FROM ev a JOIN box b ON a.n = b.grid[1] AND a.g = b.k;
 SELECT id, array_value(id, 2) AS a, [1.5, g]::DOUBLE[2] AS b FROM ev;
 SELECT k FROM box WHERE at = [DATE '2024-01-01', NULL] OR grid < [[2]];
+SELECT id, unnest(tags) AS t FROM ev;
+SELECT t, count(*) AS c FROM (SELECT unnest(tags) AS t FROM ev) GROUP BY t;
+SELECT id, u, o FROM ev, unnest(n) WITH ORDINALITY AS l(u, o);
+SELECT k, unnest(grid) AS g FROM box;
+SELECT k, unnest(list_transform(at, lambda d: {'d': d, 'k': k})) AS s FROM box;

@@ -25,3 +25,5 @@ SELECT attrs FROM ev UNION SELECT m FROM conf;
 SELECT id, list_transform(map_entries(attrs), lambda e: e.key) AS a, map_concat(attrs, MAP {'z': 9}) AS b FROM ev;
 SELECT map_keys(attrs)[1] AS k1, max(id) AS m FROM ev GROUP BY k1;
 SELECT k FROM conf WHERE map_contains(m, 'a') AND cardinality(m) < 3;
+SELECT id, unnest(map_entries(attrs)) AS e FROM ev;
+SELECT id, unnest(map_keys(deep)) AS k, unnest(map_values(deep)) AS v FROM ev;
