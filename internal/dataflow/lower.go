@@ -247,8 +247,8 @@ func aggregateTitle(n *plan.Aggregate, calls []aggregateCall) string {
 }
 
 func (b *builder) lowerJoin(n *plan.Join, c chain) (lowered, error) {
-	if n.Kind != plan.Inner || len(n.Keys) == 0 {
-		return lowered{}, refuseJoin(n)
+	if !equiJoin(n) {
+		return b.lowerMatch(n, c)
 	}
 	left, err := b.lower(n.Left)
 	if err != nil {
@@ -367,15 +367,4 @@ func (b *builder) keyRouter(keys []*plan.Expr, in []row.Type, drop []bool) (*rou
 		r.programs = append(r.programs, p)
 	}
 	return r, nil
-}
-
-func refuseJoin(n *plan.Join) error {
-	names := map[plan.JoinKind]string{plan.Left: "LEFT JOIN", plan.Right: "RIGHT JOIN", plan.Full: "FULL JOIN", plan.Semi: "IN or EXISTS (a semi join)",
-		plan.Anti: "NOT EXISTS (an anti join)", plan.Mark: "IN or ANY inside an expression", plan.Single: "a scalar subquery", plan.Cross: "a join without an equality between its two sides",
-		plan.AsOf: "ASOF JOIN", plan.Inner: "a join without an equality between its two sides"}
-	hint := "maintained joins are inner joins with at least one equality: … JOIN b ON a.x = b.y"
-	if n.Kind == plan.Semi {
-		hint = "join with SELECT DISTINCT of the subquery's column instead"
-	}
-	return fault.New(fault.FeatureNotSupported, "%s cannot be kept up to date yet", names[n.Kind]).WithHint("%s", hint)
 }

@@ -13,6 +13,8 @@ type router struct {
 	programs []*scalar.Program
 	// dropNulls leaves out rows with a null in a key column of that index: they can match nothing.
 	dropNulls []bool
+	// broadcast sends every row to every shard instead.
+	broadcast bool
 }
 
 // routed is what one instance gets on one input: the pieces sent to it by every shard, put together by assemble.
@@ -139,7 +141,11 @@ func (g *Graph) exchange(r *router, flow []*row.Batch, ports [][]routed, k int, 
 			return
 		}
 		if from[w], rejects[w], errs[w] = r.keyed(w, flow[w]); errs[w] == nil && g.workers > 1 {
-			parts[w] = partition(from[w].hash, g.workers)
+			if r.broadcast {
+				parts[w] = everywhere(from[w].batch.Len, g.workers)
+			} else {
+				parts[w] = partition(from[w].hash, g.workers)
+			}
 		}
 	})
 	for w := range g.workers {
@@ -179,6 +185,19 @@ func partition(hash []uint64, workers int) [][]int32 {
 	for i, h := range hash {
 		w := shardOf(h, workers)
 		parts[w] = append(parts[w], int32(i))
+	}
+	return parts
+}
+
+// everywhere sends all of n rows to every worker.
+func everywhere(n, workers int) [][]int32 {
+	all := make([]int32, n)
+	for i := range all {
+		all[i] = int32(i)
+	}
+	parts := make([][]int32, workers)
+	for w := range parts {
+		parts[w] = all
 	}
 	return parts
 }

@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"slices"
-
 	"github.com/tidemill/tidemill/internal/fault"
 )
 
@@ -50,47 +48,11 @@ func checkNode(n Node, needs map[Node]columnSet) error {
 	case *Limit:
 		return refusal("LIMIT", hintLimit)
 	case *Join:
-		return checkJoin(n)
+		if n.Kind == Mark {
+			return refusal("IN, ANY or ALL with a subquery under a condition of another form", "Compare one column with the subquery's column, and write the rest into the subquery.")
+		}
 	}
 	return nil
-}
-
-func checkJoin(n *Join) error {
-	switch n.Kind {
-	case Inner, Cross:
-	case Left, Right, Full:
-		if n.Kind == Left && len(n.Keys) > 0 && !slices.ContainsFunc(n.Keys, func(k JoinKey) bool { return !k.NullsEqual }) {
-			return refusal("a LEFT JOIN or a correlated subquery (which is one)", hintSubquery+" "+hintOuter)
-		}
-		return refusal(map[JoinKind]string{Left: "LEFT JOIN", Right: "RIGHT JOIN", Full: "FULL JOIN"}[n.Kind], hintOuter)
-	case Semi:
-		return refusal("EXISTS with a condition other than equality", "Join on equal columns and remove duplicates with DISTINCT.")
-	case Anti:
-		return refusal("NOT EXISTS (an anti join)", hintAnti)
-	case Mark:
-		return refusal("NOT IN, or IN inside of an expression, with a subquery", "Use IN (SELECT …) as a condition of its own in WHERE, or a JOIN.")
-	case Single:
-		return refusal("a correlated subquery", hintSubquery)
-	default:
-		return refusal("an ASOF JOIN", "Join on equal time buckets.")
-	}
-	if len(n.Keys) > 0 {
-		return nil
-	}
-	if singleRow(n.Left) || singleRow(n.Right) {
-		return refusal("a comparison of every row with one value computed over a whole input (a scalar subquery, or a join with it)",
-			"Keep that value as a view of its own and compare in the query that reads both.")
-	}
-	if n.Kind == Inner || len(n.Residual) > 0 {
-		return refusal("a join without an equality between its sides", "Add one: … ON a.key = b.key AND …; a time bucket on both sides also serves.")
-	}
-	return refusal("a cross product", "Add an equality between the tables: FROM a JOIN b ON a.key = b.key.")
-}
-
-// singleRow reports whether n has at most one row by its form.
-func singleRow(n Node) bool {
-	key := UniqueKey(n, nil)
-	return key != nil && len(key) == 0
 }
 
 func checkExpr(e *Expr) error {

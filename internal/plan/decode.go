@@ -149,6 +149,9 @@ type decoder struct {
 	depth int
 	// ctes holds the definitions of common table expressions in scope by DuckDB's table index.
 	ctes map[uint64]Node
+	// delims are the distinct combinations of the columns that the subqueries being read are correlated by, those of the
+	// outermost first. DuckDB evaluates a correlated subquery once for each of them.
+	delims []Node
 }
 
 func (d *decoder) fail(format string, args ...any) {

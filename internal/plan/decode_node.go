@@ -30,6 +30,9 @@ func (d *decoder) node(v any) Node {
 		if n := d.lateral(o); n != nil {
 			return n
 		}
+		return d.delimJoin(o)
+	case "LOGICAL_DELIM_GET":
+		return d.delimGet(o)
 	}
 	in, s := d.inputs(o)
 	switch o.str("type") {
@@ -41,6 +44,8 @@ func (d *decoder) node(v any) Node {
 		return d.aggregation(o, d.single(in), s)
 	case "LOGICAL_COMPARISON_JOIN":
 		return d.comparisonJoin(o, in)
+	case "LOGICAL_ASOF_JOIN":
+		return d.asOfJoin(o, in)
 	case "LOGICAL_ANY_JOIN":
 		return d.anyJoin(o, in, s)
 	case "LOGICAL_CROSS_PRODUCT":
@@ -253,7 +258,13 @@ func (d *decoder) joinKind(o object) JoinKind {
 // comparisonJoin decodes a join on comparisons, each of an expression over the left input with one over the right.
 func (d *decoder) comparisonJoin(o object, in []Node) Node {
 	l, r := d.pair(in)
-	n := &Join{Kind: d.joinKind(o), Left: l, Right: r}
+	n := d.comparisons(d.joinKind(o), o, l, r)
+	return d.joinOutput(o, n, n)
+}
+
+// comparisons decodes the conditions of a join.
+func (d *decoder) comparisons(kind JoinKind, o object, l, r Node) *Join {
+	n := &Join{Kind: kind, Left: l, Right: r}
 	lw, rw := len(l.Types()), len(r.Types())
 	for _, c := range o.list("conditions") {
 		cond := d.object(c, "a join condition")
@@ -269,17 +280,18 @@ func (d *decoder) comparisonJoin(o object, in []Node) Node {
 	if p, ok := o["predicate"].(map[string]any); ok {
 		n.Residual = conjuncts(n.Residual, d.expr(p, scope{width: lw + rw}))
 	}
-	return d.joinOutput(n, o, lw, rw)
+	return n
 }
 
 func (d *decoder) anyJoin(o object, in []Node, s scope) Node {
 	l, r := d.pair(in)
 	n := &Join{Kind: d.joinKind(o), Left: l, Right: r, Residual: conjuncts(nil, d.expr(o["condition"], s))}
-	return d.joinOutput(n, o, len(l.Types()), len(r.Types()))
+	return d.joinOutput(o, n, n)
 }
 
-// joinOutput applies a join's projection maps, which list the columns of each side that it hands on.
-func (d *decoder) joinOutput(n *Join, o object, lw, rw int) Node {
+// joinOutput applies the projection maps of a join, which list the columns of each side that it hands on, to n, which stands for it.
+func (d *decoder) joinOutput(o object, n Node, j *Join) Node {
+	lw, rw := len(j.Left.Types()), len(j.Right.Types())
 	left, right := d.positions(o.list("left_projection_map"), lw), d.positions(o.list("right_projection_map"), rw)
 	if left == nil && right == nil {
 		return n
@@ -287,7 +299,7 @@ func (d *decoder) joinOutput(n *Join, o object, lw, rw int) Node {
 	if left == nil {
 		left = upTo(lw)
 	}
-	switch n.Kind {
+	switch j.Kind {
 	case Semi, Anti:
 		right = nil
 	case Mark:

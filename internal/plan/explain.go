@@ -181,6 +181,7 @@ func (ex *explainer) call(c *AggregateCall, in []string) string {
 
 var joinNames = map[JoinKind]string{
 	Inner: "inner", Left: "left", Right: "right", Full: "full", Semi: "semi", Anti: "anti", Mark: "mark", Single: "single", Cross: "cross", AsOf: "asof",
+	AsOfLeft: "asof left", AsOfRight: "asof right", AsOfFull: "asof full", Exists: "exists",
 }
 
 func (ex *explainer) join(n *Join) string {
@@ -283,7 +284,7 @@ func (ex *explainer) label(n Node) []string {
 		switch n.Kind {
 		case Semi, Anti:
 			return ex.of(n.Left)
-		case Mark:
+		case Mark, Exists:
 			return concat(ex.of(n.Left), []string{""})
 		}
 		return concat(ex.of(n.Left), ex.of(n.Right))

@@ -82,7 +82,13 @@ const (
 	Mark
 	Single
 	Cross
+	// AsOf and the three after it are ASOF joins by whose rows without a match they keep.
 	AsOf
+	AsOfLeft
+	AsOfRight
+	AsOfFull
+	// Exists is a Mark that is never null: it tells whether there is a match.
+	Exists
 )
 
 // JoinKey is one equality of a Join.
@@ -93,6 +99,11 @@ type JoinKey struct {
 }
 
 // Join matches rows of two inputs that agree in Keys and satisfy Residual (over left ++ right).
+//
+// A Mark adds to each left row whether it has a match: null if not, but a comparison with a row of the right side that agrees in
+// those Keys in which nulls are equal is null. A Single gives each left row at most one match, the one that arrived
+// first. In an ASOF join the Residual is one inequality between the sides, and of the rows that satisfy it a left row gets the nearest; of
+// several at the same place the one that arrived last.
 type Join struct {
 	Kind        JoinKind
 	Left, Right Node
@@ -200,7 +211,7 @@ func (n *Join) Types() []row.Type {
 	switch n.Kind {
 	case Semi, Anti:
 		return l
-	case Mark:
+	case Mark, Exists:
 		return append(l[:len(l):len(l)], row.T(row.Bool))
 	default:
 		return append(l[:len(l):len(l)], n.Right.Types()...)

@@ -150,7 +150,7 @@ func (u *uniqueness) ofJoin(n *Join) [][]int {
 	left, right := u.keys[n.Left], u.keys[n.Right]
 	offset := len(n.Left.Types())
 	switch n.Kind {
-	case Semi, Anti, Mark, Single:
+	case Semi, Anti, Mark, Exists, Single, AsOf, AsOfLeft:
 		return left
 	case Inner, Left, Cross:
 	default:

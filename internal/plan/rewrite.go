@@ -11,15 +11,19 @@ type Rewrite struct {
 // Rewrites lists the steps of Optimize in the order in which they are applied.
 func Rewrites() []Rewrite {
 	return []Rewrite{
+		{"any-row", "Asks whether a subquery has rows without counting them.", anyRow},
 		{"grouping-sets", "Writes GROUPING SETS, ROLLUP and CUBE as one GROUP BY per grouping set over the same input, combined by UNION ALL.", expandGroupingSets},
 		{"top-rows", "Writes LIMIT, with the ORDER BY below it, as the first rows of an order.", topRows},
 		{"drop-order", "Removes ORDER BY without LIMIT: in a maintained view order means nothing.", dropOrder},
+		{"mark-to-exists", "Splits IN, ANY and ALL with a subquery into whether there is a match and what makes it null.", markToExists},
 		{"merge", "Merges operators that follow each other: filters, projections into what reads them, unions into unions.", mergeAll},
 		{"join-constants", "Replaces a join with a single constant row by the constants.", joinConstants},
 		{"cross-lists", "Writes the cross product with the elements of constant lists as an unnest of each row.", crossLists},
 		{"push-filters", "Moves predicates down to the inputs they are about, and equalities between the sides of a join into its keys.", pushFilters},
 		{"semi-to-inner", "Turns IN (SELECT …) and EXISTS into a join with the distinct keys of the subquery.", semiToInner},
 		{"sessions", "Lets aggregates per session find their groups by the session's number.", fuseSessions},
+		{"single-to-left", "Turns scalar subqueries that have one row at most by their form into outer joins, and first(x) into a scalar subquery.", singleToLeft},
+		{"distinct-matches", "Removes duplicates from what is only asked for matches.", distinctMatches},
 		{"drop-distinct", "Removes DISTINCT where rows are distinct already or become so above, and writes GROUP BY without aggregates as DISTINCT.", dropDistinct},
 		{"prune", "Reads and carries only the columns that are needed above.", prune},
 	}

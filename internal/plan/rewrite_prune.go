@@ -118,7 +118,7 @@ func joinNeeds(n *Join, need columnSet) (left, right []int) {
 	lw, rw := len(n.Left.Types()), len(n.Right.Types())
 	l, r := make(columnSet, lw), make(columnSet, rw)
 	both := need.list()
-	if n.Kind == Semi || n.Kind == Anti || n.Kind == Mark {
+	if n.Kind == Semi || n.Kind == Anti || n.Kind == Mark || n.Kind == Exists {
 		both = slices.DeleteFunc(both, func(c int) bool { return c >= lw })
 	}
 	for _, c := range append(both, Columns(n.Residual...)...) {
@@ -332,7 +332,7 @@ func (p *pruner) join(n *Join) pruned {
 	for _, k := range n.Keys {
 		out.Keys = append(out.Keys, JoinKey{Left: left.expr(k.Left), Right: right.expr(k.Right), NullsEqual: k.NullsEqual})
 	}
-	if n.Kind == Mark {
+	if n.Kind == Mark || n.Kind == Exists {
 		both.at[oldWidth] = width
 	}
 	both.Node = out

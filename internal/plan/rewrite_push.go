@@ -158,33 +158,42 @@ func (p *pusher) join(n *Join, predicates []*Expr) Node {
 	var left, right, above []*Expr
 	switch n.Kind {
 	case Inner, Cross:
-		var rest []*Expr
-		for _, e := range n.Residual {
-			rest = conjuncts(rest, e)
-		}
-		rest = append(rest, predicates...)
+		rest := append(allConjuncts(n.Residual), predicates...)
 		left, rest = split(rest, onLeft)
 		right, rest = split(rest, onRight)
 		out.Keys, out.Residual = extractKeys(n.Keys, rest, width)
 		if len(out.Keys) > 0 || len(out.Residual) > 0 {
 			out.Kind = Inner
 		}
-	case Left, Semi, Anti:
+	case Left, Semi, Anti, Exists:
 		left, above = split(predicates, onLeft)
-		out.Keys, out.Residual = extractKeys(n.Keys, n.Residual, width)
-		if n.Kind != Anti {
-			// A row of the right side that the condition never accepts matches nothing.
-			right, out.Residual = split(out.Residual, onRight)
+		out.Keys, out.Residual = extractKeys(n.Keys, allConjuncts(n.Residual), width)
+		// A row of the right side that the condition never accepts matches nothing.
+		right, out.Residual = split(out.Residual, onRight)
+		if n.Kind == Semi {
+			var own []*Expr
+			own, out.Residual = split(out.Residual, onLeft)
+			left = concat(left, own)
 		}
 	case Right, Full:
 		above = predicates
-		out.Keys, out.Residual = extractKeys(n.Keys, n.Residual, width)
-	default:
+		out.Keys, out.Residual = extractKeys(n.Keys, allConjuncts(n.Residual), width)
+	case AsOfRight, AsOfFull:
+		above = predicates
+	default: // Mark, Single, AsOf, AsOfLeft
 		left, above = split(predicates, onLeft)
 	}
 	right = mapExprs(right, func(e *Expr) *Expr { return e.shift(-width) })
 	out.Left, out.Right = p.node(n.Left, left), p.node(n.Right, right)
 	return filtered(&out, above)
+}
+
+func allConjuncts(es []*Expr) []*Expr {
+	var all []*Expr
+	for _, e := range es {
+		all = conjuncts(all, e)
+	}
+	return all
 }
 
 // extractKeys takes the equalities between the sides of a join out of its condition.

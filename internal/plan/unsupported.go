@@ -11,11 +11,8 @@ import (
 const (
 	hintUnnest = "Split nested values before they are ingested: one event per element."
 	hintLimit  = "Leave ORDER BY and LIMIT out of the view and write them in the query that reads it."
-	hintOuter  = "Use an inner JOIN in the view, or keep both sides as views and write the outer join in the query that reads them."
-	hintAnti   = "Count the matches per key with an inner JOIN and GROUP BY in one view, and look for the missing keys in the query that reads it."
 	hintWindow = "For the latest or largest row per key write arg_max(column, order) … GROUP BY key; for totals per period group by " +
 		"time_bucket(…); other window functions belong in the query that reads the view."
-	hintSubquery = "Write the subquery as a view or in FROM with GROUP BY, and join it on the columns it is correlated by."
 )
 
 // refusal is the error for a construct that cannot be kept up to date.
@@ -52,16 +49,8 @@ func (d *decoder) unsupported(o object, in []Node) Node {
 			n.Width = append(n.Width, d.typ(e["return_type"]))
 			n.What = "the window function " + windowName(e) + "() OVER (…)"
 		}
-	case "LOGICAL_DELIM_JOIN":
-		d.correlated(n, o, in)
-	case "LOGICAL_DELIM_GET":
-		n.What, n.Hint = "a correlated subquery", hintSubquery
-		n.Width = d.types(o.list("chunk_types"))
-	case "LOGICAL_ASOF_JOIN":
-		n.What = "an ASOF JOIN"
-		n.Hint = "Join on equal time buckets: … ON a.key = b.key AND time_bucket(…, a.time) = time_bucket(…, b.time)."
 	case "LOGICAL_POSITIONAL_JOIN":
-		n.What, n.Hint = "a POSITIONAL JOIN", "Rows of streams have no position; join on a column."
+		n.What, n.Hint = "a POSITIONAL JOIN", "Rows of streams and tables have no position; join on a column."
 	case "LOGICAL_SAMPLE":
 		n.What, n.Hint = "a sample", "Pick rows by a column instead: WHERE hash(id) % 10 = 0."
 		first()
@@ -72,18 +61,6 @@ func (d *decoder) unsupported(o object, in []Node) Node {
 		n.What = "the operation " + word(op)
 	}
 	return n
-}
-
-// correlated fills in n for a join with a subquery that refers to the outer query.
-func (d *decoder) correlated(n *Unsupported, o object, in []Node) {
-	l, r := d.pair(in)
-	n.What, n.Hint = "a correlated subquery", hintSubquery
-	n.Width = (&Join{Kind: d.joinKind(o), Left: l, Right: r}).Types()
-	for _, u := range Nodes(r) {
-		if u, ok := u.(*Unsupported); ok && u.Hint == hintUnnest {
-			n.What, n.Hint = u.What, u.Hint
-		}
-	}
 }
 
 // windowName is the name of a window function as it is written in SQL.

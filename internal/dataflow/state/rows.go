@@ -322,7 +322,9 @@ func (r *Rows) TextBytes(c int, ids []uint32) int64 {
 	n := int64(0)
 	if col := &r.cols[c]; col.phys == row.PhysBytes {
 		for _, id := range ids {
-			n += int64(col.text.At(id).len)
+			if id != None {
+				n += int64(col.text.At(id).len)
+			}
 		}
 	}
 	return n
