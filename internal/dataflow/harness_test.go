@@ -195,6 +195,7 @@ type scenario struct {
 	appendOnly bool
 	draw       func(r *rand.Rand, relation string, types []row.Type) []row.Value
 	root       func() plan.Node
+	sizes      []int // of ticks; nil: all sizes
 }
 
 func get(relation string, types []row.Type) *plan.Get {
@@ -242,7 +243,10 @@ func (s *scenario) run(t *testing.T, workers int, seed uint64) {
 	}
 	slices.Sort(names)
 	got := newZset(g.Types())
-	sizes := []int{0, 1, 3, 20, 60, inlineRows, 3 * inlineRows}
+	sizes := s.sizes
+	if sizes == nil {
+		sizes = []int{0, 1, 3, 20, 60, inlineRows, 3 * inlineRows}
+	}
 	for tick := range 14 {
 		changes := map[string]*row.Batch{}
 		for _, name := range names {

@@ -51,7 +51,16 @@ func evaluate(t *testing.T, n plan.Node, inputs map[string]*zset) *row.Batch {
 		}
 		return row.Concat(parts)
 	case *plan.Join:
-		return joined(t, n, evaluate(t, n.Left, inputs), evaluate(t, n.Right, inputs))
+		l, r := evaluate(t, n.Left, inputs), evaluate(t, n.Right, inputs)
+		switch n.Kind {
+		case plan.Inner:
+			if len(n.Keys) > 0 {
+				return joined(t, n, l, r)
+			}
+		case plan.AsOf, plan.AsOfLeft, plan.AsOfRight, plan.AsOfFull:
+			return nearestRows(t, n, l, r)
+		}
+		return matchedRows(t, n, l, r)
 	case *plan.Aggregate:
 		return grouped(t, n, evaluate(t, n.Input, inputs))
 	case *plan.TopN:

@@ -18,7 +18,11 @@ type comparison struct {
 // comparisonOf reads a term of a condition over left ++ right, of which width columns are the left's. Equality of the types is
 // DuckDB's doing.
 func comparisonOf(e *plan.Expr, width int) (comparison, bool) {
-	if e.Kind != plan.Call || len(e.Args) != 2 || e.IsVolatile() || e.Args[0].Type.Kind == row.Other {
+	if e.Kind != plan.Call || len(e.Args) != 2 || e.IsVolatile() {
+		return comparison{}, false
+	}
+	switch e.Args[0].Type.Kind {
+	case row.Other, row.Enum, row.List, row.Struct, row.Map:
 		return comparison{}, false
 	}
 	less := e.Name == plan.Less || e.Name == plan.LessOrEqual

@@ -26,6 +26,7 @@ func Rewrites() []Rewrite {
 		{"distinct-matches", "Removes duplicates from what is only asked for matches.", distinctMatches},
 		{"drop-distinct", "Removes DISTINCT where rows are distinct already or become so above, and writes GROUP BY without aggregates as DISTINCT.", dropDistinct},
 		{"prune", "Reads and carries only the columns that are needed above.", prune},
+		{"inner-to-semi", "Turns a comparison with a single row, of which nothing else is needed, into a semi join.", innerToSemi},
 	}
 }
 

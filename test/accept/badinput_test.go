@@ -315,7 +315,7 @@ func TestBadStatements(t *testing.T) {
 		{"drop absent", `DROP TABLE absent`, "absent"}, {"a second of the name", `CREATE TABLE t (a INTEGER)`, "t"}, {"no such type", `CREATE TABLE x (a BLORB)`, "blorb"},
 		{"a column twice", `CREATE TABLE x (a INTEGER, A INTEGER)`, "a"}, {"no columns", `CREATE TABLE x ()`, ""}, {"option", `CREATE STREAM x (a INTEGER) WITH (blorb = 1)`, "blorb"},
 		{"partitions", `CREATE STREAM x (a INTEGER) WITH (partitions = 1000000)`, "partitions"}, {"window view", `CREATE MATERIALIZED VIEW w AS SELECT row_number() OVER () FROM t`, "window"},
-		{"outer join", `CREATE MATERIALIZED VIEW w AS SELECT a.id FROM t a LEFT JOIN t b USING (id)`, "join"}, {"limit", `CREATE MATERIALIZED VIEW w AS SELECT * FROM t LIMIT 1`, "limit"},
+		{"positional join", `CREATE MATERIALIZED VIEW w AS SELECT a.id FROM t a POSITIONAL JOIN t b`, "JOIN"}, {"limit", `CREATE MATERIALIZED VIEW w AS SELECT * FROM t LIMIT 1`, "limit"},
 		{"now", `CREATE MATERIALIZED VIEW w AS SELECT now() AS x FROM t`, ""}, {"division", `SELECT error('zero')`, "zero"}, {"overflow", `SELECT 9223372036854775807 + 1::BIGINT`, ""},
 		{"files", `SELECT * FROM read_csv('/etc/passwd')`, ""}, {"copy of files", `COPY t FROM '/etc/passwd'`, ""}, {"attach", `ATTACH '/tmp/x.db'`, ""}, {"pragma", `PRAGMA threads=1`, ""}, {"load", `LOAD httpfs`, ""},
 		{"TRY", `SELECT TRY(CASE WHEN id > 0 THEN 1 // id END) FROM t`, "TRY"}, {"struct_update", `SELECT struct_update({'a': 1}, a := 2)`, "struct_update"},
