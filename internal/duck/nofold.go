@@ -23,6 +23,17 @@ var nowMacros = []string{
 	"CREATE MACRO age(a) AS system.main.age(stream_now()::DATE::TIMESTAMP, a), (a, b) AS system.main.age(a, b)",
 }
 
+// sessionMacros make what a session is asked about itself symbolic in plans, where DuckDB would fold in what the planner's own session says.
+var sessionMacros = []string{
+	"CREATE MACRO current_database() AS session_text('current_database')",
+	"CREATE MACRO current_catalog() AS session_text('current_catalog')",
+	"CREATE MACRO current_schema() AS session_text('current_schema')",
+	"CREATE MACRO current_user() AS session_text('current_user')",
+	"CREATE MACRO session_user() AS session_text('session_user')",
+	"CREATE MACRO current_role() AS session_text('current_role')",
+	"CREATE MACRO user() AS session_text('user')",
+}
+
 // unfoldable are functions that are not evaluated while planning when their arguments are constants: a few
 // bytes of SQL would make DuckDB compute for minutes or fill the memory. In plans they look as ever.
 var unfoldable = []string{

@@ -154,10 +154,14 @@ func setUpPlanning(c *conn) error {
 	if err := registerSessionMarker(c); err != nil {
 		return err
 	}
+	session := signature{params: []func() capi.LogicalType{plainType(capi.TypeVarchar)}, result: plainType(capi.TypeVarchar)}
+	if err := registerRefusing(c, "session_text", true, []signature{session}); err != nil {
+		return err
+	}
 	if err := disableOptimizers(c); err != nil {
 		return err
 	}
-	return c.execAll(slices.Concat([]string{"CREATE SCHEMA tidemill"}, nowMacros, windowMacros(true)))
+	return c.execAll(slices.Concat([]string{"CREATE SCHEMA tidemill"}, nowMacros, sessionMacros, windowMacros(true)))
 }
 
 // Close frees the planner. Plans that are still being made end in their own time.

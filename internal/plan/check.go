@@ -64,6 +64,11 @@ func checkExpr(e *Expr) error {
 		case x.Volatile && isClock(x.Name):
 			err = fault.New(fault.FeatureNotSupported, "%s is volatile: a materialized view must give the same answer whenever its inputs are the same", clockName(x.Name)).
 				WithHint("The time can be compared with in WHERE and HAVING: at > now() - INTERVAL 1 HOUR. Elsewhere ask for it in the query that reads the view, or store it in a column of the event.")
+		case x.Volatile && x.Name == sessionText:
+			err = fault.New(fault.FeatureNotSupported, "%s depends on the session that asks: a materialized view has the same answer for all", sessionName(x)).
+				WithHint("Ask for it in the query that reads the view, or write the value into the view's definition.")
+		case x.Volatile && x.Name == rowNumber:
+			err = refusal("a number of rows that have no order", "Order them: row_number() OVER (ORDER BY …).")
 		case x.Volatile:
 			err = fault.New(fault.FeatureNotSupported, "%s() is volatile: a materialized view must give the same answer whenever its inputs are the same", x.Name).
 				WithHint("Compute the value when the event is ingested and store it in a column.")
@@ -74,6 +79,16 @@ func checkExpr(e *Expr) error {
 		return nil
 	}
 	return err
+}
+
+// sessionText is the function that stands for what the session is asked about itself; its argument says what.
+const sessionText = "session_text"
+
+func sessionName(call *Expr) string {
+	if len(call.Args) == 1 && call.Args[0].Kind == Constant {
+		return call.Args[0].Value.S
+	}
+	return "a function"
 }
 
 // clockName is what users write to get the time.

@@ -9,7 +9,7 @@ func volatile(name string, args int) bool {
 	case "random", "setseed", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "nextval", "currval",
 		"stream_now", "now", "today", "current_date", "get_current_time", "get_current_timestamp", "transaction_timestamp", "txid_current",
 		"current_connection_id", "current_query", "current_query_id", "current_transaction_id",
-		"current_database", "current_schema", "current_schemas", "in_search_path",
+		"session_text", "current_database", "current_schema", "current_schemas", "in_search_path",
 		"sleep_ms", "write_log", "stats":
 		return true
 	case "age":
