@@ -125,6 +125,8 @@ func (b *builder) lowerOperator(n plan.Node) (lowered, error) {
 		return b.lowerSession(n)
 	case *plan.SetOp:
 		return b.lowerSetOp(n)
+	case *plan.Recursive:
+		return b.lowerRecursive(n)
 	case *plan.Union:
 		return b.lowerUnion(n)
 	case *plan.Values:

@@ -170,24 +170,10 @@ func (d *decoder) cteRef(o object) Node {
 	if !ok {
 		d.fail("a reference to a common table expression that is not in scope")
 	}
-	if n == nil {
-		return recursive(types)
-	}
 	if len(n.Types()) != len(types) {
 		d.fail("a common table expression has %d columns and is used with %d", len(n.Types()), len(types))
 	}
 	return n
-}
-
-// recursiveCTE decodes a recursive query; in its step the definition is nil.
-func (d *decoder) recursiveCTE(o object) Node {
-	children := o.list("children")
-	if len(children) != 2 {
-		d.fail("a recursive query has %d parts", len(children))
-	}
-	anchor := d.node(children[0])
-	d.ctes[d.uint(o["table_index"])] = nil
-	return recursive(anchor.Types(), anchor, d.node(children[1]))
 }
 
 func (d *decoder) values(o object) Node {

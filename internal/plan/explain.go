@@ -78,6 +78,10 @@ func (ex *explainer) line(n Node) string {
 		return "Distinct"
 	case *SetOp:
 		return n.String()
+	case *Recursive:
+		return n.line()
+	case *WorkTable:
+		return "Iteration of " + strconv.FormatUint(n.ID, 10)
 	case *Unnest:
 		return n.line(ex)
 	case *Sort:

@@ -81,6 +81,10 @@ func (f *fingerprinter) line(n Node) string {
 		part("union", "")
 	case *Distinct:
 		part("distinct", "")
+	case *Recursive:
+		part("recursive", n.line())
+	case *WorkTable:
+		part("iteration", strconv.FormatUint(n.ID, 10)+typeList(n.Width))
 	case *Unnest:
 		part("unnest", n.fingerprint())
 	case *SetOp:

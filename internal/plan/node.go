@@ -3,7 +3,7 @@ package plan
 import "github.com/tidemill/tidemill/internal/row"
 
 // Node is a relational operator of a bound plan. The set is closed: Get, Values, Filter, Project,
-// Aggregate, Session, Join, Union, SetOp, Distinct, Unnest, Sort, Limit, TopN and Unsupported.
+// Aggregate, Session, Join, Union, SetOp, Unnest, Recursive, WorkTable, Distinct, Sort, Limit, TopN and Unsupported.
 type Node interface {
 	// Types returns the types of the output columns.
 	Types() []row.Type
@@ -295,6 +295,10 @@ func withInputs(n Node, in []Node) Node {
 		return &Union{Branches: in}
 	case *Distinct:
 		return &Distinct{Input: in[0]}
+	case *Recursive:
+		c := *n
+		c.Anchor, c.Step = in[0], in[1]
+		return &c
 	case *SetOp:
 		c := *n
 		c.Left, c.Right = in[0], in[1]

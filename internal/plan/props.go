@@ -90,6 +90,10 @@ func (u *uniqueness) find(n Node) [][]int {
 		return n.uniqueKeys(u.keys[n.Input])
 	case *Distinct:
 		return addKey(u.keys[n.Input], upTo(len(n.Types())))
+	case *Recursive:
+		if !n.All {
+			return addKey(nil, upTo(len(n.Types())))
+		}
 	case *Unnest:
 		return u.ofUnnest(n)
 	case *SetOp:

@@ -24,12 +24,6 @@ func refusal(what, hint string) *fault.Error {
 	return e.WithHint("%s", hint)
 }
 
-func recursive(width []row.Type, below ...Node) *Unsupported {
-	return &Unsupported{
-		What: "a recursive query", Hint: "Write out the steps that are needed as joins, one view per step.", Width: width, Below: below,
-	}
-}
-
 // unsupported decodes an operator that has no node of its own.
 func (d *decoder) unsupported(o object, in []Node) Node {
 	n := &Unsupported{Below: in}

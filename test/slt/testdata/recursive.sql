@@ -1,0 +1,25 @@
+CREATE TABLE e (id INTEGER PRIMARY KEY, a SMALLINT, b SMALLINT);
+CREATE STREAM s (a INTEGER, b INTEGER, w DOUBLE);
+CREATE TABLE tree (id INTEGER PRIMARY KEY, parent SMALLINT, name VARCHAR);
+----
+WITH RECURSIVE r(x, y) AS (SELECT a, b FROM e UNION SELECT r.x, e.b FROM r JOIN e ON e.a = r.y) SELECT x, y FROM r;
+WITH RECURSIVE r(x, y) AS (SELECT a, b FROM s UNION SELECT r.x, s.b FROM r JOIN s ON s.a = r.y) SELECT x, y FROM r;
+WITH RECURSIVE r(x, y) AS (SELECT a, b FROM e UNION SELECT r.x, q.y FROM r JOIN r AS q ON q.x = r.y) SELECT x, y FROM r;
+WITH RECURSIVE r(x, d) AS (SELECT a, 0 FROM e WHERE a = 1 UNION SELECT e.b, d + 1 FROM r JOIN e ON e.a = r.x WHERE d < 4) SELECT x, min(d) AS d FROM r GROUP BY x;
+WITH RECURSIVE r AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM r WHERE i < 5) SELECT i FROM r;
+WITH RECURSIVE r(i) AS (SELECT 1 UNION SELECT (i * 7) % 11 FROM r) SELECT i FROM r;
+WITH RECURSIVE fib(n, a, b) AS (SELECT 1, 0::HUGEINT, 1::HUGEINT UNION ALL SELECT n + 1, b, a + b FROM fib WHERE n < 40) SELECT n, a FROM fib;
+WITH RECURSIVE r(id, n, d) AS (SELECT id, a, 0 FROM e WHERE a BETWEEN 0 AND 20 UNION ALL SELECT id, n - 1, d + 1 FROM r WHERE n > 0) SELECT id, max(d) AS d, count(*) AS c FROM r GROUP BY id;
+WITH RECURSIVE t(id, path, d) AS (SELECT id, coalesce(name, '?'), 0 FROM tree WHERE parent IS NULL UNION ALL SELECT c.id, t.path || '/' || coalesce(c.name, '?'), d + 1 FROM t JOIN tree c ON c.parent = t.id WHERE d < 3) SELECT id, path, d FROM t;
+WITH RECURSIVE up(id, anc) AS (SELECT id, parent FROM tree WHERE parent IS NOT NULL UNION SELECT up.id, p.parent FROM up JOIN tree p ON p.id = up.anc WHERE p.parent IS NOT NULL) SELECT anc, count(*) AS c FROM up GROUP BY anc;
+WITH RECURSIVE r(x, d) AS (SELECT a, 0 FROM s WHERE a < 3 UNION ALL SELECT s.b, d + 1 FROM r JOIN s ON s.a = r.x WHERE d < 2) SELECT x, d, count(*) AS c FROM r GROUP BY x, d;
+WITH RECURSIVE r(x) AS (SELECT a::BIGINT FROM e WHERE a < 6 UNION SELECT max(x) - 1 FROM r WHERE x > 0) SELECT x FROM r;
+WITH RECURSIVE r(x, n) AS (SELECT a, 0 FROM e UNION ALL SELECT min(x), (max(n) + 1)::INTEGER FROM r HAVING max(n) < 3) SELECT x, n FROM r;
+WITH RECURSIVE r(x) AS (SELECT a FROM e WHERE a = 0 UNION (SELECT e.b FROM r JOIN e ON e.a = r.x EXCEPT SELECT b FROM s)) SELECT x FROM r;
+WITH RECURSIVE r(x, k) AS (SELECT a, 0 FROM e UNION SELECT e.b, k + 1 FROM r JOIN e ON e.a = r.x WHERE k < 3) SELECT r.x, r.k, tree.name FROM r JOIN tree ON tree.id = r.x;
+WITH RECURSIVE r(x, y) AS (SELECT a, b FROM e UNION SELECT r.y, r.x FROM r) SELECT x, y FROM r WHERE x < y;
+WITH RECURSIVE one(x) AS (SELECT a FROM e WHERE b = 1 UNION SELECT e.a FROM one JOIN e ON e.b = one.x), two(x) AS (SELECT x FROM one WHERE x > 0 UNION SELECT s.a FROM two JOIN s ON s.b = two.x) SELECT x FROM two;
+WITH RECURSIVE r(x, d) AS (SELECT DISTINCT a, 0 FROM e UNION ALL SELECT DISTINCT e.b, d + 1 FROM r JOIN e ON e.a = r.x WHERE d < 3) SELECT d, count(*) AS c FROM r GROUP BY d;
+WITH RECURSIVE r(i, u) AS (SELECT 0, NULL::INTEGER UNION ALL SELECT i + 1, unnest([i, i * 2]) FROM r WHERE i < 3) SELECT i, u FROM r;
+WITH RECURSIVE r(x) AS (SELECT a FROM e WHERE a IN (1, 2) UNION SELECT e.b FROM e WHERE e.a IN (SELECT x FROM r)) SELECT count(*) AS c FROM r;
+WITH RECURSIVE r(x) AS (SELECT a FROM e UNION ALL SELECT x + 100 FROM r WHERE x < 50), c AS MATERIALIZED (SELECT x, count(*) AS n FROM r GROUP BY x) SELECT p.x, q.n FROM c p JOIN c q ON p.x = q.x - 100;
