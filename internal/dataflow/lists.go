@@ -27,15 +27,26 @@ func (l *itemList) elements(b *row.Batch) (lists, []scalar.RowError, error) {
 	if err != nil {
 		return lists{}, nil, err
 	}
-	out := lists{ends: make([]int32, b.Len)}
+	if int64(b.Len)*int64(len(cols)) > maxUnnested {
+		return lists{}, nil, errUnnested
+	}
 	build := row.NewBuilder(l.elem, b.Len*len(cols))
+	for c := range cols {
+		if cols[c].Offsets != nil && build.ByteLen()+len(cols[c].Data) > maxMatchBytes {
+			return lists{}, nil, errUnnested
+		}
+		build.AppendVec(&cols[c])
+	}
+	out := lists{ends: make([]int32, b.Len)}
+	at := make([]int32, 0, b.Len*len(cols))
 	for i := range b.Len {
 		for c := range cols {
-			build.AppendFrom(&cols[c], i)
+			at = append(at, int32(c*b.Len+i))
 		}
-		out.ends[i] = int32(build.Len())
+		out.ends[i] = int32(len(at))
 	}
-	out.values = build.Finish()
+	values := build.Finish()
+	out.values = values.Gather(at)
 	return out, errs, nil
 }
 

@@ -108,6 +108,10 @@ func (o *unnestOp) positions(n int, made []lists, failed []scalar.RowError) (unn
 		return at, errUnnested
 	}
 	at.row = make([]int32, 0, total)
+	if len(made) == 1 && !o.outer && len(failed) == 0 {
+		at.single(&made[0], n, o.ordinality)
+		return at, nil
+	}
 	lo, size := make([]int32, len(made)), make([]int32, len(made))
 	for i := range n {
 		if len(failed) > 0 && int(failed[0].Row) == i {
@@ -130,6 +134,24 @@ func (o *unnestOp) positions(n int, made []lists, failed []scalar.RowError) (unn
 		}
 	}
 	return at, nil
+}
+
+// single adds all elements of a single list.
+func (u *unnested) single(l *lists, n int, ordinality bool) {
+	for i := range n {
+		_, size := l.of(i)
+		for range size {
+			u.row = append(u.row, int32(i))
+		}
+		for p := range size {
+			if l.repeated {
+				u.from[0] = append(u.from[0], p)
+			}
+			if ordinality {
+				u.index = append(u.index, int64(p)+1)
+			}
+		}
+	}
 }
 
 // add adds the elements at a position from 1 of the row's lists.

@@ -41,6 +41,10 @@ func evaluate(t *testing.T, n plan.Node, inputs map[string]*zset) *row.Batch {
 		return z.batch()
 	case *plan.Unnest:
 		return unnestedRows(t, n, evaluate(t, n.Input, inputs))
+	case *plan.Recursive:
+		return iterated(t, n, inputs)
+	case *plan.WorkTable:
+		return inputs[workName(n.ID)].batch()
 	case *plan.SetOp:
 		return setOperation(n, evaluate(t, n.Left, inputs), evaluate(t, n.Right, inputs))
 	case *plan.Values:
