@@ -50,15 +50,10 @@ func (l *itemList) elements(b *row.Batch) (lists, []scalar.RowError, error) {
 	return out, errs, nil
 }
 
-// wholeList is any list of a type that rows have a form for.
-type wholeList struct{ list *scalar.Program }
+// valueList is any list of a type that rows have a form for.
+type valueList struct{ list *scalar.Program }
 
-// isList reports whether e is a list with elements of that very type.
-func isList(e *plan.Expr, elem row.Type) bool {
-	return e.Type.Kind == row.List && e.Type.Elem() == elem
-}
-
-func (l *wholeList) elements(b *row.Batch) (lists, []scalar.RowError, error) {
+func (l *valueList) elements(b *row.Batch) (lists, []scalar.RowError, error) {
 	cols, errs, err := l.list.Eval(b)
 	if err != nil {
 		return lists{}, nil, err
@@ -67,10 +62,10 @@ func (l *wholeList) elements(b *row.Batch) (lists, []scalar.RowError, error) {
 	if values.Len > maxUnnested {
 		return lists{}, nil, errUnnested
 	}
-	return lists{ends: offsets[1:], values: values}, errs, nil
+	return lists{values: values, ends: offsets[1:]}, errs, nil
 }
 
-// textList is a list with elements that rows have no form for; they travel as texts, see elementTexts.
+// textList is a list of a type that rows have no form for; the elements travel as texts, see elementTexts.
 type textList struct {
 	list *scalar.Program
 	elem row.Type

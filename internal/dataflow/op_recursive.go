@@ -175,7 +175,7 @@ func (o *recursiveOp) end(v *level) *row.Batch {
 	}
 	b := v.made.batch()
 	v.made = nil
-	return negated(b)
+	return retraction(b)
 }
 
 // trim frees the levels at the end that have nothing to iterate over, except for one that may soon have again.
@@ -340,14 +340,12 @@ func gathered(set *state.Set, ids []uint32, weights []int64) *row.Batch {
 	return b
 }
 
-func negated(b *row.Batch) *row.Batch {
+// retraction takes back what b brought.
+func retraction(b *row.Batch) *row.Batch {
 	if b == nil {
 		return nil
 	}
 	out := *b
-	out.Weights = make([]int64, b.Len)
-	for i := range out.Weights {
-		out.Weights[i] = -b.Weight(i)
-	}
+	out.Weights = negated(b)
 	return &out
 }

@@ -283,36 +283,38 @@ func (b *builder) lister(e *plan.Expr, elem row.Type, in []row.Type, walks map[s
 		}
 		return &seriesList{args: p, elem: elem, inclusive: e.Name == "generate_series"}, nil
 	}
-	whole := isList(e, elem)
-	if !whole {
-		e = elementTexts(e, elem)
-	}
-	p, err := b.compile([]*plan.Expr{e}, in)
+	list := listExpr(e, elem)
+	p, err := b.compile([]*plan.Expr{list}, in)
 	if err != nil {
 		return nil, err
 	}
-	if whole {
-		return &wholeList{list: p}, nil
+	return listerOf(p, list, elem), nil
+}
+
+// listExpr is the expression to compile for a list that no other lister makes.
+func listExpr(e *plan.Expr, elem row.Type) *plan.Expr {
+	if e.Type.Kind == row.List && e.Type.Elem() == elem {
+		return e
 	}
-	return &textList{list: p, elem: elem}, nil
+	return elementTexts(e, elem)
+}
+
+func listerOf(p *scalar.Program, list *plan.Expr, elem row.Type) lister {
+	if list.Type.Kind == row.List && list.Type.Elem() == elem {
+		return &valueList{p}
+	}
+	return &textList{list: p, elem: elem}
 }
 
 // constantList computes a list that is the same for all rows once.
 func (b *builder) constantList(e *plan.Expr, elem row.Type) (lister, error) {
-	whole := isList(e, elem)
-	if !whole {
-		e = elementTexts(e, elem)
-	}
-	p, err := b.Compiler.Compile([]*plan.Expr{e}, nil)
+	list := listExpr(e, elem)
+	p, err := b.Compiler.Compile([]*plan.Expr{list}, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer p.Close()
-	var from lister = &textList{list: p, elem: elem}
-	if whole {
-		from = &wholeList{list: p}
-	}
-	l, errs, err := from.elements(&row.Batch{Len: 1})
+	l, errs, err := listerOf(p, list, elem).elements(&row.Batch{Len: 1})
 	if err != nil {
 		return nil, err
 	}

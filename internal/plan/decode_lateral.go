@@ -84,6 +84,10 @@ const rowNumber = "row_number"
 func (d *decoder) numbered(v any) Node {
 	o := d.object(v, "an operator")
 	fns := o.list("expressions")
+	if below := o.list("children"); o.str("type") == "LOGICAL_FILTER" && len(below) == 1 {
+		in := d.numbered(below[0])
+		return d.filter(o, in, scope{width: len(in.Types())})
+	}
 	if o.str("type") != "LOGICAL_WINDOW" || len(fns) != 1 || len(o.list("children")) != 1 {
 		return d.node(v)
 	}

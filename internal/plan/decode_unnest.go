@@ -77,13 +77,13 @@ func (d *decoder) elements(function string, args []*Expr, types []any) *Unnest {
 		elem := d.typ(types[0])
 		list := args[0]
 		if function != "unnest" {
-			list = Fn(function, other(elem.String()+"[]"), args...)
+			list = Fn(function, row.ListOf(elem), args...)
 		}
 		return &Unnest{Lists: []*Expr{list}, Width: []row.Type{elem}, Even: true}
 	case "json_each", "json_tree":
 		n := &Unnest{Even: true}
 		for i, c := range JSONColumns {
-			n.Lists = append(n.Lists, Fn(function, other(c.Type.String()+"[]"), concat(args, []*Expr{Const(row.IntValue(row.T(row.Int64), int64(i)))})...))
+			n.Lists = append(n.Lists, Fn(function, row.ListOf(c.Type), concat(args, []*Expr{Const(row.IntValue(row.T(row.Int64), int64(i)))})...))
 			n.Width = append(n.Width, c.Type)
 		}
 		return n

@@ -52,3 +52,7 @@ SELECT id, u FROM t, unnest(list_distinct([n, id, n])) AS l(u) WHERE u IS NOT NU
 SELECT id, unnest(regexp_extract_all(k, '[a-z]')) AS u FROM t;
 SELECT id, u FROM t, unnest([n::DECIMAL(10, 2) / 4, 1.25]) AS l(u);
 SELECT id, unnest(['a''b', 'c"d', 'e\f', chr(10), '']) AS u FROM t;
+SELECT id, u FROM t, unnest([n, id]) AS l(u) WHERE n > 1 AND u < 100;
+SELECT id, u FROM t, unnest(string_split(k, 'a')) AS l(u) WHERE id % 2 = 0 AND n IS NOT NULL;
+WITH q AS (SELECT id, n, list_value(n, id::SMALLINT % 7) AS l FROM t) SELECT id, u FROM q, unnest(q.l) AS x(u) WHERE n < 5;
+SELECT id, u, o FROM (SELECT id, n, string_split(k, 'o') AS l FROM t) q LEFT JOIN LATERAL unnest(q.l) WITH ORDINALITY AS x(u, o) ON true WHERE n > 0;
