@@ -135,6 +135,8 @@ func (b *builder) lowerOperator(n plan.Node) (lowered, error) {
 		return lowered{}, fault.New(fault.FeatureNotSupported, "%s cannot be kept up to date yet", n.What).WithHint("%s", n.Hint)
 	case *plan.TopN:
 		return b.lowerTopN(n)
+	case *plan.Window:
+		return b.lowerWindow(n)
 	case *plan.Limit:
 		return lowered{}, fault.New(fault.FeatureNotSupported, "LIMIT cannot be kept up to date yet").
 			WithHint("keep the view without LIMIT, and use ORDER BY … LIMIT when you read it")

@@ -196,6 +196,7 @@ type scenario struct {
 	draw       func(r *rand.Rand, relation string, types []row.Type) []row.Value
 	root       func() plan.Node
 	sizes      []int // of ticks; nil: all sizes
+	small      bool  // the oracle is slow: ticks are small
 }
 
 func get(relation string, types []row.Type) *plan.Get {
@@ -246,6 +247,9 @@ func (s *scenario) run(t *testing.T, workers int, seed uint64) {
 	sizes := s.sizes
 	if sizes == nil {
 		sizes = []int{0, 1, 3, 20, 60, inlineRows, 3 * inlineRows}
+	}
+	if s.small {
+		sizes = []int{0, 1, 3, 20, 60, 90}
 	}
 	for tick := range 14 {
 		changes := map[string]*row.Batch{}

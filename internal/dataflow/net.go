@@ -10,9 +10,6 @@ import (
 type netter struct {
 	out netted
 	ids []uint32
-	all []int32
-	sum []int64
-	pos []int32
 }
 
 // netted are the rows of a batch that change, in the order in which they came first.

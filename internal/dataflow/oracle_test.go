@@ -67,6 +67,8 @@ func evaluate(t *testing.T, n plan.Node, inputs map[string]*zset) *row.Batch {
 		return matchedRows(t, n, l, r)
 	case *plan.Aggregate:
 		return grouped(t, n, evaluate(t, n.Input, inputs))
+	case *plan.Window:
+		return windowed(t, n, evaluate(t, n.Input, inputs))
 	case *plan.TopN:
 		return topped(t, n, evaluate(t, n.Input, inputs))
 	}

@@ -13,10 +13,16 @@ import (
 
 // sequence is a partition in its order: positions of rows in a batch that also holds the partition's and the order's expressions.
 type sequence struct {
-	b     *row.Batch // rows, then order expressions
-	order []int
-	at    []int
-	keys  []plan.SortKey
+	b      *row.Batch // rows, then order expressions
+	order  []int
+	at     []int
+	keys   []plan.SortKey
+	groups []int // by position, once they were asked for
+
+	framed   bool
+	framePos int
+	frameFor plan.Frame
+	frame    []int
 }
 
 func (s *sequence) compare(x, y int) int {

@@ -66,6 +66,7 @@ func (d *decoder) node(v any) Node {
 		if n := d.session(o, in, s); n != nil {
 			return n
 		}
+		return d.window(o, d.single(in), s)
 	case "LOGICAL_LIMIT":
 		return d.limit(o, d.single(in))
 	}

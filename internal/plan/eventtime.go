@@ -80,6 +80,8 @@ func (t *EventTimes) find(n Node) map[int][]TimeBound {
 		return t.columns[n.Input]
 	case *TopN:
 		return t.ofPartition(n.Input, n.Partition)
+	case *Window:
+		return t.ofPartition(n.Input, n.Partition)
 	case *SetOp:
 		return t.ofSetOp(n)
 	case *Session:

@@ -92,6 +92,8 @@ func (ex *explainer) line(n Node) string {
 		return ex.topN(n)
 	case *Session:
 		return n.line(ex.list(n.Keys, ex.of(n.Input), ", "), ex.of(n.Input)[n.Time])
+	case *Window:
+		return ex.window(n)
 	case *Unsupported:
 		return "Unsupported: " + n.What
 	}
@@ -281,7 +283,7 @@ func (ex *explainer) label(n Node) []string {
 		return concat(carried(n.Groups, ex.of(n.Input)), make([]string, len(n.Calls)+len(n.Groupings)))
 	case *Filter, *Distinct, *Sort, *Limit, *Union, *SetOp:
 		return ex.of(n.Inputs()[0])
-	case *TopN, *Unnest, *Session:
+	case *TopN, *Unnest, *Session, *Window:
 		in := n.Inputs()[0]
 		return concat(ex.of(in), make([]string, len(n.Types())-len(in.Types())))
 	case *Join:

@@ -95,6 +95,12 @@ func (f *fingerprinter) line(n Node) string {
 		part("limit", strconv.FormatInt(n.Count, 10)+" "+strconv.FormatInt(n.Offset, 10))
 	case *Session:
 		part("session", n.line(exact(n.Keys...), strconv.Itoa(n.Time)))
+	case *Window:
+		part("window", exact(n.Partition...))
+		part("order", fingerprintOrder(n.Order))
+		for i := range n.Calls {
+			part("call", fingerprintWindowCall(&n.Calls[i]))
+		}
 	case *TopN:
 		part("top", n.keptBy())
 		part("partition", exact(n.Partition...))

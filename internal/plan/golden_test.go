@@ -203,7 +203,7 @@ func wellFormed(root plan.Node) error {
 					err = fmt.Errorf("a branch with %v in a union of %v", b.Types(), n.Types())
 				}
 			}
-		case *plan.Filter, *plan.Project, *plan.Aggregate, *plan.Sort:
+		case *plan.Filter, *plan.Project, *plan.Aggregate, *plan.Sort, *plan.Window, *plan.TopN:
 			err = check(n.Inputs()[0].Types(), plan.Exprs(n)...)
 		}
 		if err != nil {

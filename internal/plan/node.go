@@ -3,7 +3,7 @@ package plan
 import "github.com/tidemill/tidemill/internal/row"
 
 // Node is a relational operator of a bound plan. The set is closed: Get, Values, Filter, Project,
-// Aggregate, Session, Join, Union, SetOp, Unnest, Recursive, WorkTable, Distinct, Sort, Limit, TopN and Unsupported.
+// Aggregate, Session, Join, Union, SetOp, Unnest, Recursive, WorkTable, Distinct, Sort, Limit, TopN, Window and Unsupported.
 type Node interface {
 	// Types returns the types of the output columns.
 	Types() []row.Type
@@ -323,6 +323,10 @@ func withInputs(n Node, in []Node) Node {
 		c := *n
 		c.Input = in[0]
 		return &c
+	case *Window:
+		c := *n
+		c.Input = in[0]
+		return &c
 	}
 	return n
 }
@@ -367,6 +371,8 @@ func Exprs(n Node) []*Expr {
 		return n.exprs()
 	case *Session:
 		return n.Keys
+	case *Window:
+		return n.exprs()
 	}
 	return nil
 }

@@ -88,6 +88,8 @@ func (u *uniqueness) find(n Node) [][]int {
 		return u.ofAggregate(n)
 	case *TopN:
 		return n.uniqueKeys(u.keys[n.Input])
+	case *Window:
+		return n.uniqueKeys(u.keys[n.Input])
 	case *Distinct:
 		return addKey(u.keys[n.Input], upTo(len(n.Types())))
 	case *Recursive:

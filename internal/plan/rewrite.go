@@ -20,6 +20,7 @@ func Rewrites() []Rewrite {
 		{"join-constants", "Replaces a join with a single constant row by the constants.", joinConstants},
 		{"cross-lists", "Writes the cross product with the elements of constant lists as an unnest of each row.", crossLists},
 		{"push-filters", "Moves predicates down to the inputs they are about, and equalities between the sides of a join into its keys.", pushFilters},
+		{"top-n", "Looks only at the first rows of each partition where a filter bounds their row_number(), rank() or dense_rank().", topN},
 		{"semi-to-inner", "Turns IN (SELECT …) and EXISTS into a join with the distinct keys of the subquery.", semiToInner},
 		{"sessions", "Lets aggregates per session find their groups by the session's number.", fuseSessions},
 		{"single-to-left", "Turns scalar subqueries that have one row at most by their form into outer joins, and first(x) into a scalar subquery.", singleToLeft},

@@ -88,6 +88,8 @@ func spreadNeeds(n Node, needs map[Node]columnSet) {
 		needs[n.Input].add(slices.DeleteFunc(need.list(), func(c int) bool { return c >= width })...)
 		needs[n.Input].add(Columns(n.Keys...)...)
 		needs[n.Input].add(n.Time)
+	case *Window:
+		needs[n.Input].add(windowNeeds(n, need)...)
 	case *TopN:
 		width := len(n.Input.Types())
 		needs[n.Input].add(slices.DeleteFunc(need.list(), func(c int) bool { return c >= width })...)
@@ -240,6 +242,8 @@ func (p *pruner) node(n Node) pruned {
 		return p.topN(n)
 	case *Session:
 		return p.session(n)
+	case *Window:
+		return p.window(n)
 	case *Union:
 		out := &Union{}
 		for _, b := range n.Branches {

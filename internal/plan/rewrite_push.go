@@ -105,6 +105,9 @@ func (p *pusher) pushInto(n Node, predicates []*Expr) Node {
 	case *Session:
 		down, up := onPartition(n.Keys, predicates)
 		return filtered(withInputs(n, []Node{p.node(n.Input, down)}), up)
+	case *Window:
+		down, up := onPartition(n.Partition, predicates)
+		return filtered(withInputs(n, []Node{p.node(n.Input, down)}), up)
 	case *TopN:
 		down, up := onPartition(n.Partition, predicates)
 		return filtered(withInputs(n, []Node{p.node(n.Input, down)}), up)

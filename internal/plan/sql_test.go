@@ -104,6 +104,10 @@ func (w *sqlWriter) node(n plan.Node) string {
 		return strings.Join(parts, " UNION ALL ")
 	case *plan.SetOp:
 		return "(" + w.node(n.Left) + ") " + n.String() + " (" + w.node(n.Right) + ")"
+	case *plan.Window:
+		return w.window(n)
+	case *plan.TopN:
+		return w.topN(n)
 	case *plan.Distinct:
 		return "SELECT DISTINCT * FROM (" + w.node(n.Input) + ") t"
 	}
@@ -223,4 +227,89 @@ func (w *sqlWriter) join(n *plan.Join) string {
 		conditions = []string{"true"}
 	}
 	return s + " ON " + strings.Join(conditions, " AND ")
+}
+
+func (w *sqlWriter) over(partition []*plan.Expr, order []plan.SortKey, names []string) string {
+	s := ""
+	if len(partition) > 0 {
+		s = "PARTITION BY " + strings.Join(w.exprs(partition, names), ", ")
+	}
+	for i, k := range order {
+		word := ", "
+		if i == 0 {
+			word = " ORDER BY "
+		}
+		s += word + w.expr(k.Expr, names)
+		if k.Descending {
+			s += " DESC"
+		}
+		if k.NullsFirst {
+			s += " NULLS FIRST"
+		} else {
+			s += " NULLS LAST"
+		}
+	}
+	return s
+}
+
+func (w *sqlWriter) topN(n *plan.TopN) string {
+	names := columnNames("t.", len(n.Input.Types()))
+	place := "row_number"
+	switch {
+	case n.WithTies:
+		place = "rank"
+	case n.Dense:
+		place = "dense_rank"
+	}
+	s := fmt.Sprintf("SELECT t.*, %s() OVER (%s) AS c%d FROM (%s) t", place, w.over(n.Partition, n.Order, names), len(names), w.node(n.Input))
+	shown := columnNames("u.", len(n.Types()))
+	s = fmt.Sprintf("SELECT %s FROM (%s) u WHERE u.c%d > %d", strings.Join(shown, ", "), s, len(names), n.Offset)
+	if n.Count >= 0 {
+		s += fmt.Sprintf(" AND u.c%d <= %d", len(names), n.Offset+n.Count)
+	}
+	return s
+}
+
+func (w *sqlWriter) window(n *plan.Window) string {
+	names := columnNames("t.", len(n.Input.Types()))
+	list := []string{"t.*"}
+	for i := range n.Calls {
+		c := &n.Calls[i]
+		call := c.AggregateCall
+		filter := call.Filter
+		call.Filter = nil
+		s := w.call(&call, names)
+		if c.Name == "count_star" {
+			s = "count(*)"
+		}
+		if c.IgnoreNulls {
+			s = strings.TrimSuffix(s, ")") + " IGNORE NULLS)"
+		}
+		if filter != nil {
+			s += " FILTER (WHERE " + w.expr(filter, names) + ")"
+		}
+		list = append(list, fmt.Sprintf("%s OVER (%s%s) AS c%d", s, w.over(n.Partition, n.Order, names), w.frame(c, names), len(names)+i))
+	}
+	return "SELECT " + strings.Join(list, ", ") + " FROM (" + w.node(n.Input) + ") t"
+}
+
+func (w *sqlWriter) frame(c *plan.WindowCall, names []string) string {
+	if !c.UsesFrame() {
+		return ""
+	}
+	bound := func(b plan.FrameBound, side string) string {
+		switch {
+		case b.Kind == plan.Unbounded:
+			return "UNBOUNDED " + side
+		case b.Kind == plan.CurrentRow:
+			return "CURRENT ROW"
+		case c.Frame.Unit == plan.FrameRange:
+			return w.fail("the offset of a RANGE is not in the plan")
+		case b.Kind == plan.Preceding:
+			return w.expr(b.Offset, names) + " PRECEDING"
+		}
+		return w.expr(b.Offset, names) + " FOLLOWING"
+	}
+	return " " + [...]string{"ROWS", "RANGE", "GROUPS"}[c.Frame.Unit] + " BETWEEN " + bound(c.Frame.Start, "PRECEDING") + " AND " + bound(c.Frame.End, "FOLLOWING") +
+		[...]string{"", " EXCLUDE CURRENT ROW", " EXCLUDE GROUP", " EXCLUDE TIES"}[c.Frame.Exclude]
 }

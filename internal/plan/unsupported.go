@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"strings"
-
 	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/row"
 )
@@ -11,8 +9,6 @@ import (
 const (
 	hintUnnest = "Split nested values before they are ingested: one event per element."
 	hintLimit  = "Leave ORDER BY and LIMIT out of the view and write them in the query that reads it."
-	hintWindow = "For the latest or largest row per key write arg_max(column, order) … GROUP BY key; for totals per period group by " +
-		"time_bucket(…); other window functions belong in the query that reads the view."
 )
 
 // refusal is the error for a construct that cannot be kept up to date.
@@ -36,13 +32,6 @@ func (d *decoder) unsupported(o object, in []Node) Node {
 		}
 	}
 	switch op := o.str("type"); op {
-	case "LOGICAL_WINDOW":
-		n.What, n.Hint = "a window function", hintWindow
-		for _, v := range o.list("expressions") {
-			e := d.object(v, "a window function")
-			n.Width = append(n.Width, d.typ(e["return_type"]))
-			n.What = "the window function " + windowName(e) + "() OVER (…)"
-		}
 	case "LOGICAL_POSITIONAL_JOIN":
 		n.What, n.Hint = "a POSITIONAL JOIN", "Rows of streams and tables have no position; join on a column."
 	case "LOGICAL_SAMPLE":
@@ -55,16 +44,4 @@ func (d *decoder) unsupported(o object, in []Node) Node {
 		n.What = "the operation " + word(op)
 	}
 	return n
-}
-
-// windowName is the name of a window function as it is written in SQL.
-func windowName(e object) string {
-	kind := e.str("type")
-	if kind == "WINDOW_AGGREGATE" {
-		return e.str("name")
-	}
-	if kind == "WINDOW_RANK_DENSE" {
-		return "dense_rank"
-	}
-	return strings.ToLower(strings.TrimPrefix(kind, "WINDOW_"))
 }

@@ -27,6 +27,13 @@ FROM (SELECT a.id, a.category, max(b.price) AS final
       WHERE b."dateTime" >= a."dateTime" AND b."dateTime" <= a.expires
       GROUP BY a.id, a.category) closed
 GROUP BY category`},
+		{"q6", "average closing price of a seller's last ten auctions", `
+SELECT seller, avg(final) OVER (PARTITION BY seller ORDER BY closed, id ROWS BETWEEN 10 PRECEDING AND CURRENT ROW) AS average
+FROM (SELECT a.id, a.seller, b.price AS final, b."dateTime" AS closed,
+             row_number() OVER (PARTITION BY a.id ORDER BY b.price DESC, b."dateTime", b.bidder) AS place
+      FROM auction a JOIN bid b ON a.id = b.auction
+      WHERE b."dateTime" >= a."dateTime" AND b."dateTime" <= a.expires) best
+WHERE place = 1`},
 		{"q8", "new users who sell in the same window", `
 SELECT p.id, p.name, p.starttime
 FROM (SELECT DISTINCT id, name, time_bucket(INTERVAL 10 SECONDS, "dateTime") AS starttime FROM person) p
@@ -74,6 +81,14 @@ SELECT auction, CAST("dateTime" AS DATE) AS day, count(*) AS total_bids,
        count(*) FILTER (WHERE price >= 1000000) AS rank3_bids,
        min(price) AS min_price, max(price) AS max_price, avg(price) AS avg_price, sum(price) AS sum_price
 FROM bid GROUP BY auction, CAST("dateTime" AS DATE)`},
+		{"q18", "latest bid by bidder and auction", `
+SELECT auction, bidder, price, channel, url, "dateTime", extra
+FROM (SELECT *, row_number() OVER (PARTITION BY bidder, auction ORDER BY "dateTime" DESC, price DESC, extra) AS place FROM bid) latest
+WHERE place <= 1`},
+		{"q19", "the ten highest bids of each auction", `
+SELECT *
+FROM (SELECT *, row_number() OVER (PARTITION BY auction ORDER BY price DESC, "dateTime", bidder, extra) AS place FROM bid) highest
+WHERE place <= 10`},
 		{"q20", "bids with their auctions, of a category", `
 SELECT b.auction, b.bidder, b.price, b.channel, b.url, b."dateTime" AS bid_time, b.extra AS bid_extra,
        a."itemName", a.description, a."initialBid", a.reserve, a."dateTime" AS auction_time, a.expires, a.seller, a.category, a.extra AS auction_extra

@@ -205,6 +205,19 @@ func (t *Trees) replace(r *Tree, up, old, link uint32) {
 
 // Remove takes an id out of its tree.
 func (t *Trees) Remove(r *Tree, id uint32) {
+	t.Unlink(r, id)
+	t.Forget(id)
+}
+
+// Forget frees the key of an id that Unlink has taken out.
+func (t *Trees) Forget(id uint32) {
+	if t.long {
+		t.heap.Free(t.rests.At(id))
+	}
+}
+
+// Unlink takes an id out of its tree; its key can still be read.
+func (t *Trees) Unlink(r *Tree, id uint32) {
 	link := id + 1
 	if r.last == link {
 		r.last = t.Prev(id) + 1
@@ -224,9 +237,6 @@ func (t *Trees) Remove(r *Tree, id uint32) {
 	t.replace(r, n.up, link, child)
 	for up := n.up; up != 0; up = t.at(up).up {
 		t.at(up).size--
-	}
-	if t.long {
-		t.heap.Free(t.rests.At(id))
 	}
 }
 

@@ -1,0 +1,20 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, k VARCHAR, n INTEGER, x DOUBLE);
+CREATE STREAM s (k VARCHAR, n INTEGER, at TIMESTAMP);
+----
+SELECT id, k, n FROM t QUALIFY row_number() OVER (PARTITION BY k ORDER BY n, id) = 1;
+SELECT id, k, n FROM t QUALIFY row_number() OVER (PARTITION BY k ORDER BY n, id) <= 2;
+SELECT id, k, n, row_number() OVER (PARTITION BY k ORDER BY n, id) AS r FROM t QUALIFY r BETWEEN 2 AND 4;
+SELECT id, k, rank() OVER (PARTITION BY k ORDER BY n DESC) AS r FROM t WHERE x > 0 QUALIFY r <= 2;
+SELECT id, k, n FROM t QUALIFY rank() OVER (PARTITION BY k ORDER BY n DESC) < 3 AND n > 1;
+SELECT id, n FROM t QUALIFY n > avg(n) OVER (PARTITION BY k);
+SELECT id, n FROM t QUALIFY n = max(n) OVER (PARTITION BY k);
+SELECT id, n FROM t QUALIFY count(*) OVER (PARTITION BY k) > 3;
+SELECT id, n FROM t QUALIFY n IS DISTINCT FROM lag(n) OVER (PARTITION BY k ORDER BY id);
+SELECT k, n, at FROM s QUALIFY row_number() OVER (PARTITION BY k ORDER BY at DESC, n DESC) = 1;
+SELECT k, n, at FROM s QUALIFY row_number() OVER (PARTITION BY k, n ORDER BY at) = 1;
+SELECT k, count(*) AS c FROM s GROUP BY k QUALIFY row_number() OVER (ORDER BY count(*) DESC, k) <= 3;
+SELECT k, sum(n) AS v, rank() OVER (ORDER BY sum(n) DESC) AS r FROM t GROUP BY k QUALIFY r <= 2;
+SELECT id, dense_rank() OVER (ORDER BY n) AS d FROM t QUALIFY d IN (1, 3);
+SELECT id FROM t QUALIFY percent_rank() OVER (ORDER BY x) <= 0.5;
+SELECT id, n FROM t QUALIFY sum(n) OVER (ORDER BY id) < 40;
+SELECT id, k FROM t QUALIFY row_number() OVER (PARTITION BY k ORDER BY id) = 1 AND count(*) OVER (PARTITION BY k) > 1;
