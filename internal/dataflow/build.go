@@ -23,6 +23,8 @@ type Options struct {
 	Schema func(relation string) row.Schema
 	// EventTime returns what bounds a relation's column from below, over column 0, the watermark; nil for nothing. It may be nil itself.
 	EventTime func(relation, column string) []*plan.Expr
+	// Keyed returns what is known of a stream that has one watermark per key, nil for others; it may be nil itself.
+	Keyed func(relation string) *plan.KeyedTime
 	// Final tells each row once, when the watermark says that it is final.
 	Final bool
 	// Resolution is how often filters that compare with the time look at it; 0 is a second.

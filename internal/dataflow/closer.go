@@ -10,37 +10,86 @@ type groupCloser struct {
 	times  *Times
 	column int // of the key
 	bound  *threshold
+	// perKey, if not nil, closes each key of the relation below by its own time; keyAt are the columns that have it.
+	perKey *keyThreshold
+	keyAt  []int
 	dates  *state.Calendar
 	ids    []uint32
+	found  []uint32
 	// end, if not nil, is the call whose result decides: the group is a session, and column one of the input.
 	end *aggregateCall
 	due state.Array[uint64] // by group, where it is in dates, if end is not nil
 }
 
-// add enters new keys: the rows added of the key's column v, with their ids by row.
-func (c *groupCloser) add(v *row.Vec, added []int32, ids []uint32) {
-	for _, i := range added {
-		if !v.Null(int(i)) {
-			c.dates.Add(state.OrderBits(v, int(i)), ids[i])
+// add enters new keys: rows added of the key's columns, with their ids by row.
+func (c *groupCloser) add(keys []row.Vec, added []int32, ids []uint32) {
+	v := &keys[c.column]
+	if c.perKey == nil {
+		for _, i := range added {
+			if !v.Null(int(i)) {
+				c.dates.Add(0, state.OrderBits(v, int(i)), ids[i])
+			}
+		}
+		return
+	}
+	if len(added) == 0 {
+		return
+	}
+	some := make([]row.Vec, len(c.keyAt))
+	for k, at := range c.keyAt {
+		some[k] = keys[at].Gather(added)
+	}
+	c.found = c.perKey.clock.find(some, len(added), c.found)
+	for k, i := range added {
+		if !v.Null(int(i)) && c.found[k] != state.None {
+			c.dates.Add(c.found[k], state.OrderBits(v, int(i)), ids[i])
 		}
 	}
 }
 
 // remove takes out a key that is gone for another reason.
-func (c *groupCloser) remove(v *row.Vec, i int, id uint32) {
-	if !v.Null(i) {
-		c.dates.Remove(state.OrderBits(v, i), id)
+func (c *groupCloser) remove(keys []row.Vec, i int, id uint32) {
+	v := &keys[c.column]
+	if v.Null(i) {
+		return
 	}
+	key := uint32(0)
+	if c.perKey != nil {
+		some := make([]row.Vec, len(c.keyAt))
+		for k, at := range c.keyAt {
+			some[k] = keys[at].Gather([]int32{int32(i)})
+		}
+		if c.found = c.perKey.clock.find(some, 1, c.found); c.found[0] == state.None {
+			return
+		}
+		key = c.found[0]
+	}
+	c.dates.Remove(key, state.OrderBits(v, i), id)
 }
 
 // closed returns the ids that are closed since the last call; the slice is valid until the next.
-func (c *groupCloser) closed() []uint32 {
-	limit, ok := c.bound.at(c.times.After)
-	if !ok {
-		return nil
+func (c *groupCloser) closed() ([]uint32, error) {
+	c.ids = c.ids[:0]
+	if c.perKey == nil {
+		if limit, ok := c.bound.at(c.times.After); ok {
+			c.ids = c.dates.Take(0, limit, c.ids)
+		}
+		return c.ids, nil
 	}
-	c.ids = c.dates.Take(limit, c.ids[:0])
-	return c.ids
+	moved := c.perKey.clock.movedKeys()
+	if len(moved) == 0 {
+		return nil, nil
+	}
+	limits, err := c.perKey.at(moved, false)
+	if err != nil {
+		return nil, err
+	}
+	for k, key := range moved {
+		if !limits.Null(k) {
+			c.ids = c.dates.Take(key, state.OrderBits(&limits, k), c.ids)
+		}
+	}
+	return c.ids, nil
 }
 
 func (c *groupCloser) bytes() int64 {
@@ -71,7 +120,7 @@ func (c *groupCloser) addEnds(v *row.Vec, added []int32, ids []uint32, groups ui
 
 func (c *groupCloser) schedule(id uint32, due uint64) {
 	*c.due.At(id) = due
-	c.dates.Add(due, id)
+	c.dates.Add(0, due, id)
 }
 
 // over keeps of sessions that seem to be closed those that are; the others have gone on since.
@@ -90,16 +139,19 @@ func (c *groupCloser) over(ids []uint32) []uint32 {
 }
 
 // closeGroups frees the state of the groups that are closed. What they have come to stays in the result.
-func (o *aggregateOp) closeGroups() {
+func (o *aggregateOp) closeGroups() error {
 	if o.closer == nil {
-		return
+		return nil
 	}
-	ids := o.closer.closed()
+	ids, err := o.closer.closed()
+	if err != nil {
+		return err
+	}
 	if o.closer.end != nil && len(ids) > 0 {
 		ids = o.closer.over(ids)
 	}
 	if len(ids) == 0 {
-		return
+		return nil
 	}
 	hash := hashesOf(o.groups, ids)
 	for k, id := range ids {
@@ -109,16 +161,17 @@ func (o *aggregateOp) closeGroups() {
 		*o.rows.At(id) = 0
 		o.groups.Remove(id, hash[k])
 	}
+	return nil
 }
 
 // closeRows forgets the rows that are closed: an equal one would be late.
-func (o *distinctOp) closeRows() {
+func (o *distinctOp) closeRows() error {
 	if o.closer == nil {
-		return
+		return nil
 	}
-	ids := o.closer.closed()
-	if len(ids) == 0 {
-		return
+	ids, err := o.closer.closed()
+	if err != nil || len(ids) == 0 {
+		return err
 	}
 	hash := hashesOf(o.set, ids)
 	for k, id := range ids {
@@ -127,6 +180,7 @@ func (o *distinctOp) closeRows() {
 		}
 		o.set.Remove(id, hash[k])
 	}
+	return nil
 }
 
 // newCloser returns what closes the keys of one shard by one of their columns, nil without bounds.
@@ -138,5 +192,10 @@ func (b *builder) newCloser(c int, bounds closing) (*groupCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &groupCloser{times: b.g.times, column: c, bound: t, dates: state.NewCalendar()}, nil
+	g := &groupCloser{times: b.g.times, column: c, bound: t, dates: state.NewCalendar()}
+	if isKeyed(bounds.bounds) {
+		g.keyAt = bounds.bounds[0].Per
+		g.perKey, err = b.keyThreshold(bounds.bounds)
+	}
+	return g, err
 }

@@ -90,6 +90,7 @@ type Graph struct {
 	times      *Times // operators look at it
 	moved      bool   // since the last step
 	temporal   bool
+	keyed      []*keyedClock
 	resolution time.Duration
 }
 
@@ -109,6 +110,9 @@ func (g *Graph) Bytes() int64 {
 		for _, s := range g.nodes[i].shards {
 			n += s.bytes()
 		}
+	}
+	for _, c := range g.keyed {
+		n += c.bytes()
 	}
 	return n
 }
@@ -137,7 +141,7 @@ func (g *Graph) Step(changes map[string]*row.Batch, run Runner) ([]*row.Batch, e
 	if rows < inlineRows {
 		run = Inline
 	}
-	var failed error
+	failed := g.stepClocks(changes)
 	for i := range g.nodes {
 		if len(g.nodes[i].inputs) > 0 || g.nodes[i].initial {
 			if err := g.stepNode(i, run); err != nil && failed == nil {

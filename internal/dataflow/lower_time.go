@@ -13,7 +13,7 @@ import (
 // lowerRoot lowers the whole plan: it finds out first what the watermark closes, since late rows are left out at the sources.
 func (b *builder) lowerRoot(root plan.Node) (lowered, error) {
 	root = plan.ExpandSessions(root)
-	b.events = plan.FindEventTimes(root, b.eventTime, false)
+	b.events = plan.FindEventTimes(root, b.eventTime, b.Keyed, false)
 	b.findClosings(root)
 	column, bounds := -1, []plan.TimeBound(nil)
 	if b.Final {
@@ -39,7 +39,7 @@ func (b *builder) eventTime(relation, column string) []*plan.Expr {
 
 // finalColumn picks the column that says when a row is final.
 func (b *builder) finalColumn(root plan.Node) (int, []plan.TimeBound) {
-	derived := plan.FindEventTimes(root, b.eventTime, true)
+	derived := plan.FindEventTimes(root, b.eventTime, b.Keyed, true)
 	for c, t := range root.Types() {
 		if bounds := derived.Column(root, c); bounds != nil && shortOrdered(t) {
 			return c, bounds
@@ -79,7 +79,7 @@ func (b *builder) closingGroup(n *plan.Aggregate) (int, []plan.TimeBound) {
 		return -1, nil
 	}
 	for i, e := range n.Groups {
-		if bounds := b.events.Of(n.Input, e); bounds != nil && shortOrdered(e.Type) {
+		if bounds := b.events.Column(n, i); bounds != nil && shortOrdered(e.Type) {
 			return i, bounds
 		}
 	}
@@ -104,6 +104,12 @@ func (b *builder) addFinal(in lowered, column int, bounds []plan.TimeBound) (low
 		var err error
 		if op.bound, err = b.threshold(bounds); err != nil {
 			return lowered{}, err
+		}
+		if isKeyed(bounds) {
+			op.keyAt = bounds[0].Per
+			if op.perKey, err = b.keyThreshold(bounds); err != nil {
+				return lowered{}, err
+			}
 		}
 		nd.shards = append(nd.shards, op)
 	}

@@ -57,8 +57,7 @@ func (o *aggregateOp) step(in []port) (*row.Batch, error) {
 	o.begun = true
 	p := &in[0]
 	if p.rows() == 0 && !first {
-		o.closeGroups()
-		return nil, nil
+		return nil, o.closeGroups()
 	}
 	if first {
 		o.groups.Rows.Add(nil, 0)
@@ -82,8 +81,7 @@ func (o *aggregateOp) step(in []port) (*row.Batch, error) {
 	old, before := o.present(touched)
 	o.update(p)
 	out := o.difference(p, old, touched, before)
-	o.closeGroups()
-	return out, nil
+	return out, o.closeGroups()
 }
 
 // resolve sets o.ids to the group of each row.
@@ -100,7 +98,7 @@ func (o *aggregateOp) resolve(p *port) {
 	case o.closer.end != nil:
 		o.closer.addEnds(&p.batch.Cols[o.closer.column], added, o.ids, o.groups.Cap())
 	default:
-		o.closer.add(&p.keys[o.closer.column], added, o.ids)
+		o.closer.add(p.keys, added, o.ids)
 	}
 }
 
@@ -258,9 +256,9 @@ func (o *aggregateOp) sweep(p *port, touched []uint32) {
 			switch {
 			case o.closer == nil:
 			case o.closer.end != nil:
-				o.closer.dates.Remove(*o.closer.due.At(id), id)
+				o.closer.dates.Remove(0, *o.closer.due.At(id), id)
 			default:
-				o.closer.remove(&p.keys[o.closer.column], at, id)
+				o.closer.remove(p.keys, at, id)
 			}
 			o.groups.Remove(id, p.hash[at])
 		}

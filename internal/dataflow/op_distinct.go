@@ -29,8 +29,7 @@ func (o *distinctOp) step(in []port) (*row.Batch, error) {
 		}
 		out = o.take(&in[0])
 	}
-	o.closeRows()
-	return out, nil
+	return out, o.closeRows()
 }
 
 func (o *distinctOp) take(p *port) *row.Batch {
@@ -38,7 +37,7 @@ func (o *distinctOp) take(p *port) *row.Batch {
 	o.scratch = sized(o.scratch, n)
 	added := o.set.FindOrAdd(p.keys, p.hash, o.scratch, nil)
 	if o.closer != nil {
-		o.closer.add(&p.keys[o.closer.column], added, o.scratch)
+		o.closer.add(p.keys, added, o.scratch)
 	}
 	if o.appendOnly {
 		return weightless(p.keys, added, n)
@@ -73,7 +72,7 @@ func (o *distinctOp) changes(p *port) *row.Batch {
 	for _, t := range o.touch.seen {
 		if *o.counts.At(t.id) == 0 {
 			if o.closer != nil {
-				o.closer.remove(&p.keys[o.closer.column], int(t.at), t.id)
+				o.closer.remove(p.keys, int(t.at), t.id)
 			}
 			o.set.Remove(t.id, p.hash[t.at])
 		}

@@ -22,6 +22,8 @@ type lateCheck struct {
 	column int             // of the relation: the event time
 	value  *scalar.Program // over that column alone; nil for the column itself
 	bound  *threshold
+	perKey *keyThreshold // nil: bound decides for all keys together
+	found  []uint32
 }
 
 // lateKept bounds the late rows that one shard describes per step.
@@ -29,7 +31,7 @@ const lateKept = 10_000
 
 func (o *lateOp) step(in []port) (*row.Batch, error) {
 	b := in[0].batch
-	if b == nil || o.times.Before == NoWatermark {
+	if b == nil {
 		return b, nil
 	}
 	var late []bool
@@ -63,13 +65,17 @@ func (o *lateOp) note(b *row.Batch, i int) {
 	}
 	r := b.Gather([]int32{int32(i)})
 	r.Weights = nil
-	o.late = append(o.late, Late{Relation: o.relation, Row: r, EventTime: row.Micros(&b.Cols[o.checks[0].column], i), Watermark: o.times.Before})
+	watermark := o.times.Before
+	if c := &o.checks[0]; c.perKey != nil {
+		watermark = c.perKey.watermark(c.found[i])
+	}
+	o.late = append(o.late, Late{Relation: o.relation, Row: r, EventTime: row.Micros(&b.Cols[o.checks[0].column], i), Watermark: watermark})
 }
 
 // find marks late rows; it makes late when it finds the first.
 func (c *lateCheck) find(b *row.Batch, watermark int64, late []bool) ([]bool, error) {
 	limit, ok := c.bound.at(watermark)
-	if !ok {
+	if !ok && c.perKey == nil {
 		return late, nil
 	}
 	v := &b.Cols[c.column]
@@ -81,7 +87,21 @@ func (c *lateCheck) find(b *row.Batch, watermark int64, late []bool) ([]bool, er
 		}
 		v, failed = &cols[0], errs
 	}
+	var limits row.Vec
+	if c.perKey != nil {
+		c.found = c.perKey.clock.find(b.Project(c.perKey.clock.keys).Cols, b.Len, c.found)
+		var err error
+		if limits, err = c.perKey.at(c.found, true); err != nil {
+			return nil, err
+		}
+	}
 	for i := range b.Len {
+		if c.perKey != nil {
+			if limits.Null(i) {
+				continue
+			}
+			limit = state.OrderBits(&limits, i)
+		}
 		if len(failed) > 0 && failed[0].Row == int32(i) {
 			failed = failed[1:] // whatever fails here fails again where it is reported
 			continue
@@ -136,6 +156,9 @@ func (b *builder) addLate(n *plan.Get, src lowered) (lowered, error) {
 				}
 			}
 			if c.bound, err = b.threshold(found[k].bounds); err != nil {
+				return lowered{}, err
+			}
+			if c.perKey, err = b.keyThreshold(found[k].bounds); err != nil {
 				return lowered{}, err
 			}
 			op.checks = append(op.checks, c)

@@ -205,12 +205,12 @@ const orderTop = 1 << 63
 func (o *sessionOp) schedule(s uint32) {
 	due := uint64(o.sessions[s].end) ^ orderTop
 	*o.due.At(s) = due
-	o.dates.Add(due, s)
+	o.dates.Add(0, due, s)
 }
 
 func (o *sessionOp) end(s uint32) {
 	if o.ends != nil {
-		o.dates.Remove(*o.due.At(s), s)
+		o.dates.Remove(0, *o.due.At(s), s)
 	}
 	o.free = append(o.free, s)
 }
@@ -351,7 +351,7 @@ func (o *sessionOp) close() {
 		return
 	}
 	var gone []uint32
-	for _, s := range o.dates.Take(limit, nil) {
+	for _, s := range o.dates.Take(0, limit, nil) {
 		if uint64(o.sessions[s].end)^orderTop >= limit {
 			o.schedule(s) // it has gone on since
 			continue

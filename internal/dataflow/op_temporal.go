@@ -92,7 +92,7 @@ func (o *temporalOp) take(b *row.Batch) (*row.Batch, error) {
 		if len(keep) < b.Len {
 			kept = b.Gather(keep)
 		}
-		o.kept.Change(kept, o.due)
+		o.kept.Change(kept, o.due, nil)
 		if o.leaves {
 			return kept, nil
 		}
@@ -118,7 +118,7 @@ func (o *temporalOp) advance() (*row.Batch, error) {
 		return nil, nil
 	}
 	o.limit, o.known = limit, true
-	return o.kept.Take(limit), nil
+	return o.kept.Take(0, limit), nil
 }
 
 func (o *temporalOp) takeRejects() []Reject {

@@ -20,6 +20,8 @@ type Times struct {
 	// Before and After are the watermark of all inputs together before and after the step's changes; NoWatermark if there is none.
 	// They never go back. A row is late by Before; After decides what is closed.
 	Before, After int64
+	// Limit is the latest event time that moves the watermark of a key, 0 for none.
+	Limit int64
 }
 
 // Late is a row that came too late for what it belongs to.
@@ -33,9 +35,10 @@ type Late struct {
 
 // SetTimes sets the times of the steps that follow.
 func (g *Graph) SetTimes(t Times) {
-	if t != *g.times {
-		*g.times, g.moved = t, true
+	if t.Now != g.times.Now || t.Before != g.times.Before || t.After != g.times.After {
+		g.moved = true
 	}
+	*g.times = t
 }
 
 // AsksForTime reports whether the result changes while time passes.

@@ -18,11 +18,12 @@ const backlogBytes = 256 << 20
 
 // bootstrap is a view that is being built beside the running ones.
 type bootstrap struct {
-	view  *viewState
-	tick  uint64 // the tick whose content it starts from
-	from  *Snapshot
-	now   int64 // the wall-clock time of that tick, and what the clocks showed
-	marks marks
+	view   *viewState
+	tick   uint64 // the tick whose content it starts from
+	from   *Snapshot
+	now    int64 // the wall-clock time of that tick, and what the clocks showed
+	marks  marks
+	limits limits
 
 	mu      sync.Mutex
 	backlog []Tick // of the ticks since
@@ -70,7 +71,7 @@ func (e *Engine) begin(b *bootstrap) {
 	}
 	b.from = e.Snapshot(ids...)
 	b.tick = b.from.Tick
-	b.now, b.marks = e.opts.Now().UnixMicro(), e.marks()
+	b.now, b.marks, b.limits = e.opts.Now().UnixMicro(), e.marks(), e.futureLimits()
 	b.view.time.streams = e.clockedStreams(b.view)
 	b.view.time.resolution = b.view.graph.Resolution()
 	e.booting[b] = true
@@ -96,7 +97,7 @@ func (e *Engine) clockedStreams(v *viewState) []uint64 {
 // build feeds the view with its inputs' content, then with the ticks since, and joins.
 func (e *Engine) build(ctx context.Context, b *bootstrap) error {
 	defer b.from.Close()
-	b.view.time.at(b.view.graph, b.now, nil)
+	b.view.time.at(b.view.graph, b.now, nil, b.limits.of(b.view.time.streams))
 	if err := b.apply(e, map[string]*row.Batch{}); err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func (e *Engine) build(ctx context.Context, b *bootstrap) error {
 		return err
 	}
 	b.from.Close()
-	if err := b.applyTick(e, Tick{now: b.now, marks: b.marks}); err != nil {
+	if err := b.applyTick(e, Tick{now: b.now, marks: b.marks, limits: b.limits}); err != nil {
 		return err
 	}
 	for {
@@ -174,7 +175,7 @@ func (b *bootstrap) applyTick(e *Engine, t Tick) error {
 			in[name] = d
 		}
 	}
-	moved := b.view.timed() && b.view.time.at(b.view.graph, t.now, t.marks)
+	moved := b.view.timed() && b.view.time.at(b.view.graph, t.now, t.marks, t.limits.of(b.view.time.streams))
 	if len(in) == 0 && !moved {
 		return nil
 	}
@@ -225,7 +226,7 @@ func (e *Engine) readable(v *viewState) error {
 
 // add keeps a tick's changes of the relations the view reads.
 func (b *bootstrap) add(t Tick) {
-	kept := Tick{Number: t.Number, Changes: map[uint64]*row.Batch{}}
+	kept := Tick{Number: t.Number, Changes: map[uint64]*row.Batch{}, now: t.now, marks: t.marks, limits: t.limits}
 	var size int64
 	for _, id := range b.view.reads {
 		if d := t.Changes[id]; d != nil {

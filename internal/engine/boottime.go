@@ -109,7 +109,7 @@ func (e *Engine) gather(t *EventTime, d *decoder, rec log.Record, open *group) e
 	open.batches = append(open.batches, b)
 	open.rows += b.Len
 	open.taken = h.Ingested.UnixMicro()
-	open.spans = append(open.spans, t.spanOf(d.rel, b, rec.Partition, h.Ingested))
+	open.spans = append(open.spans, t.spansOf(d.rel, b, rec.Partition, h.Ingested)...)
 	return nil
 }
 
@@ -166,10 +166,11 @@ func (f *timedFeed) flush(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	m := make(marks, len(f.histories))
+	m, l := make(marks, len(f.histories)), make(limits, len(f.histories))
 	for _, h := range f.histories {
 		m[h.id] = clockMark{h.clock.mark, h.clock.idle}
-		h.clock.begun = h.clock.mark
+		l[h.id] = f.now + h.clock.of.FutureLimit.Microseconds()
+		h.clock.begin()
 	}
 	in := map[string]*row.Batch{}
 	for name, batches := range f.step {
@@ -178,6 +179,6 @@ func (f *timedFeed) flush(ctx context.Context) error {
 		}
 	}
 	f.step, f.rows = map[string][]*row.Batch{}, 0
-	f.b.view.time.at(f.b.view.graph, f.b.now, m)
+	f.b.view.time.at(f.b.view.graph, f.b.now, m, l.of(f.b.view.time.streams))
 	return f.b.apply(f.e, in)
 }

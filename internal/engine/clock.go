@@ -17,6 +17,9 @@ type EventTime struct {
 	// IdleTimeout is how long a partition counts without a record; FutureLimit how far ahead of its ingestion an event's time may be
 	// to move the watermark.
 	IdleTimeout, FutureLimit time.Duration
+	// Per are columns each of whose values has a watermark of its own, nil for one per partition. Then that of the stream is the least of those that are
+	// not idle.
+	Per []string
 	// Created is when the stream was made: before its first record it counts as if it had one then.
 	Created time.Time
 }
@@ -26,9 +29,10 @@ type EventTime struct {
 type clock struct {
 	of    EventTime
 	parts map[uint16]*partClock
-	mark  int64 // dataflow.NoWatermark until the first event with a time
-	begun int64 // the mark when the tick began
-	seen  int64 // when the last record was taken into the log, microseconds; at first the stream's creation
+	keys  *keyClocks // of a stream with a watermark per key
+	mark  int64      // dataflow.NoWatermark until the first event with a time
+	begun int64      // the mark when the tick began
+	seen  int64      // when the last record was taken into the log, microseconds; at first the stream's creation
 	idle  bool
 }
 
@@ -39,18 +43,30 @@ type partClock struct {
 }
 
 func newClock(of EventTime) *clock {
-	return &clock{of: of, parts: map[uint16]*partClock{}, mark: dataflow.NoWatermark, begun: dataflow.NoWatermark, seen: of.Created.UnixMicro()}
+	c := &clock{of: of, parts: map[uint16]*partClock{}, mark: dataflow.NoWatermark, begun: dataflow.NoWatermark, seen: of.Created.UnixMicro()}
+	if of.Per != nil {
+		c.keys = newKeyClocks()
+	}
+	return c
 }
 
-// span is the event time of a group's rows in one partition.
+// span is the event time of a group's rows in one partition, or of one key.
 type span struct {
+	key              []byte // of a stream with a watermark per key: the key's form
 	partition        uint16
 	earliest, latest int64 // latest leaves out times too far in the future
 	timed, counts    bool  // whether there is an earliest, a latest
 	ingested         int64
 }
 
-// spanOf finds the event times of a batch of the relation.
+// spansOf finds the event times of a batch of the relation.
+func (t *EventTime) spansOf(rel *catalog.Relation, b *row.Batch, partition uint16, ingested time.Time) []span {
+	if t.Per != nil {
+		return t.keySpans(rel, b, ingested)
+	}
+	return []span{t.spanOf(rel, b, partition, ingested)}
+}
+
 func (t *EventTime) spanOf(rel *catalog.Relation, b *row.Batch, partition uint16, ingested time.Time) span {
 	s := span{partition: partition, ingested: ingested.UnixMicro(), earliest: math.MaxInt64, latest: math.MinInt64}
 	limit := s.ingested + t.FutureLimit.Microseconds()
@@ -74,6 +90,11 @@ func (t *EventTime) spanOf(rel *catalog.Relation, b *row.Batch, partition uint16
 func (c *clock) expire(now int64) {
 	timeout := c.of.IdleTimeout.Microseconds()
 	c.idle = now-c.seen >= timeout
+	if c.keys != nil {
+		c.keys.expire(now - timeout)
+		c.settle()
+		return
+	}
 	changed := false
 	for _, p := range c.parts {
 		if idle := now-p.seen >= timeout; idle != p.idle {
@@ -88,6 +109,11 @@ func (c *clock) expire(now int64) {
 // take moves the clock by what a group brings.
 func (c *clock) take(spans []span) {
 	for _, s := range spans {
+		if c.of.Per != nil {
+			c.seen, c.idle = max(c.seen, s.ingested), false
+			c.takeKey(s)
+			continue
+		}
 		p := c.parts[s.partition]
 		if p == nil {
 			p = &partClock{}
@@ -109,6 +135,9 @@ func (c *clock) settle() {
 			least, some = min(least, p.latest), true
 		}
 	}
+	if c.keys != nil {
+		least, some = c.keys.least()
+	}
 	if !some {
 		return // all are idle: the mark holds
 	}
@@ -119,6 +148,9 @@ func (c *clock) settle() {
 
 // behind reports whether a group has rows that were on time when the tick began and are late by what the tick has taken since.
 func (c *clock) behind(spans []span) bool {
+	if c.keys != nil && c.behindKey(spans) {
+		return true
+	}
 	if c.mark == c.begun {
 		return false
 	}
@@ -159,10 +191,10 @@ type timing struct {
 }
 
 // at sets the times for a step after which the clocks show m, at a wall-clock time; moved reports whether the graph may have something to do
-// because of it.
-func (t *timing) at(g *dataflow.Graph, now int64, m marks) (moved bool) {
+// because of it. limit is the latest event time that moves a watermark.
+func (t *timing) at(g *dataflow.Graph, now int64, m marks, limit int64) (moved bool) {
 	next := t.times
-	next.Before = next.After
+	next.Before, next.Limit = next.After, limit
 	if mark, ok := m.of(t.streams); ok && mark > next.After {
 		next.After = mark
 	}
@@ -189,7 +221,7 @@ func (e *Engine) beginClocks() {
 	}
 	for _, c := range e.clocks {
 		c.expire(now)
-		c.begun = c.mark
+		c.begin()
 	}
 }
 
@@ -225,4 +257,40 @@ func (e *Engine) nextMoment() <-chan time.Time {
 	}
 	now := e.opts.Now()
 	return e.opts.After(now.Truncate(wait).Add(wait).Sub(now))
+}
+
+// limits are the latest event times that move the watermarks of streams with one per key.
+type limits map[uint64]int64
+
+// of is the least of several streams', 0 for none.
+func (l limits) of(streams []uint64) int64 {
+	least := int64(0)
+	for _, id := range streams {
+		if at, ok := l[id]; ok && (least == 0 || at < least) {
+			least = at
+		}
+	}
+	return least
+}
+
+func (e *Engine) futureLimits() limits {
+	var l limits
+	for id, c := range e.clocks {
+		if c.keys == nil {
+			continue
+		}
+		if l == nil {
+			l = limits{}
+		}
+		l[id] = e.logTime + c.of.FutureLimit.Microseconds()
+	}
+	return l
+}
+
+// begin notes where the clock is when a tick begins.
+func (c *clock) begin() {
+	c.begun = c.mark
+	if c.keys != nil {
+		c.keys.begin()
+	}
 }

@@ -50,8 +50,9 @@ type Tick struct {
 	Number  uint64
 	Changes map[uint64]*row.Batch
 	// now is the wall-clock time of the tick in microseconds, marks what the clocks showed after it.
-	now   int64
-	marks marks
+	now    int64
+	marks  marks
+	limits limits
 	// Stopped says which relations stopped at an error, nil for none; nothing follows for them.
 	Stopped map[uint64]error
 }

@@ -166,7 +166,7 @@ func (r *reader) take(rec log.Record) error {
 	r.open.tx, r.open.final = h.Tx, h.Final
 	r.open.taken = h.Ingested.UnixMicro()
 	if r.in.time != nil {
-		r.open.spans = append(r.open.spans, r.in.time.spanOf(d.rel, b, rec.Partition, h.Ingested))
+		r.open.spans = append(r.open.spans, r.in.time.spansOf(d.rel, b, rec.Partition, h.Ingested)...)
 	}
 	r.next = rec.Offset + 1
 	if !rec.Last {

@@ -64,15 +64,15 @@ func (e *Engine) runTick() (more bool) {
 	}
 	e.beginClocks()
 	took, more := e.takeQueued()
-	now, marks := e.opts.Now().UnixMicro(), e.marks()
-	moved := e.moveTimes(now, marks)
+	now, marks, limits := e.opts.Now().UnixMicro(), e.marks(), e.futureLimits()
+	moved := e.moveTimes(now, marks, limits)
 	if len(took) == 0 && !moved {
 		e.progress.waiting.Store(0)
 		return more
 	}
 	e.progress.waiting.CompareAndSwap(0, time.Now().UnixNano())
 	e.tick++
-	t := Tick{Number: e.tick, Changes: map[uint64]*row.Batch{}, now: now, marks: marks}
+	t := Tick{Number: e.tick, Changes: map[uint64]*row.Batch{}, now: now, marks: marks, limits: limits}
 	applied := make(map[uint64]log.Offset, len(took))
 	for i := range took {
 		in := took[i].in
@@ -166,11 +166,11 @@ func (e *Engine) stepView(v *viewState, t Tick) {
 }
 
 // moveTimes tells the views what time it is; it reports whether that alone gives one of them something to do.
-func (e *Engine) moveTimes(now int64, m marks) bool {
+func (e *Engine) moveTimes(now int64, m marks, l limits) bool {
 	some := false
 	for _, v := range e.views {
 		if v.stopped == nil && v.timed() {
-			v.moved = v.time.at(v.graph, now, m) || v.moved
+			v.moved = v.time.at(v.graph, now, m, l.of(v.time.streams)) || v.moved
 			some = some || v.moved
 		}
 	}

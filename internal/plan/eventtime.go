@@ -16,6 +16,61 @@ type TimeBound struct {
 	Value *Expr
 	// Base is over column 0, the watermark in the type of the event time; it is the least value of the Get's column.
 	Base *Expr
+	// Per, if not nil, are the columns of the node that tell whose watermark counts: the one of those values, which is Mark for the latest
+	// event time of theirs. Keys are the same columns of the Get, Mark is over column 0.
+	Per, Keys []int
+	Mark      *Expr
+}
+
+// KeyedTime is what is known of a stream whose watermark is one per value of some columns.
+type KeyedTime struct {
+	Column string   // the event time
+	Per    []string // columns
+	Mark   *Expr    // the watermark over column 0, the latest event time
+}
+
+// KeyThreshold is Value over Mark: the least value that can still come for a key, over column 0, its latest event time.
+func (b *TimeBound) KeyThreshold() *Expr {
+	return b.Value.Substitute(func(*Expr) *Expr { return b.Mark })
+}
+
+// together drops what the watermark of a single key says from bounds of which there are several: then that of all together counts.
+func together(bounds []TimeBound) []TimeBound {
+	if len(bounds) < 2 {
+		return bounds
+	}
+	out := slices.Clone(bounds)
+	for i := range out {
+		out[i].Per, out[i].Mark = nil, nil
+	}
+	return out
+}
+
+// at moves the keys of bounds to where their columns are now; where one is gone, the watermark of all keys together counts.
+func at(bounds []TimeBound, now func(column int) (int, bool)) []TimeBound {
+	out := slices.Clone(bounds)
+	for i := range out {
+		per := make([]int, 0, len(out[i].Per))
+		for _, c := range out[i].Per {
+			if k, ok := now(c); ok {
+				per = append(per, k)
+			}
+		}
+		if out[i].Mark == nil || len(per) < len(out[i].Per) {
+			out[i].Per, out[i].Mark = nil, nil
+			continue
+		}
+		out[i].Per = per
+	}
+	return out
+}
+
+// among finds columns of an input among expressions.
+func among(exprs []*Expr) func(int) (int, bool) {
+	return func(c int) (int, bool) {
+		i := slices.IndexFunc(exprs, func(e *Expr) bool { return e.Kind == Column && e.Index == c })
+		return i, i >= 0
+	}
 }
 
 // Threshold is Value over Base: the least value that can still come, over column 0, the watermark.
@@ -29,6 +84,7 @@ const boundsMax = 16
 // EventTimes finds the columns that are bounded by the watermark. A column that has several bounds is above the least of them.
 type EventTimes struct {
 	sources func(relation, column string) []*Expr
+	keyed   func(relation string) *KeyedTime
 	columns map[Node]map[int][]TimeBound
 	// derived takes a column that comes from the event time for bounded, also where changes of other inputs (a table's) bring rows
 	// with an old time: good enough to say when a group is complete, not for freeing its state.
@@ -36,9 +92,10 @@ type EventTimes struct {
 }
 
 // FindEventTimes looks at a plan. sources returns the bases of a relation's column, nil for one that no watermark bounds. With derived, columns
-// that come from the event time count even if changes of other inputs bring old ones.
-func FindEventTimes(root Node, sources func(relation, column string) []*Expr, derived bool) *EventTimes {
-	t := &EventTimes{sources: sources, columns: map[Node]map[int][]TimeBound{}, derived: derived}
+// that come from the event time count even if changes of other inputs bring old ones. keyed returns the streams that have one watermark per key; it
+// may be nil.
+func FindEventTimes(root Node, sources func(relation, column string) []*Expr, keyed func(relation string) *KeyedTime, derived bool) *EventTimes {
+	t := &EventTimes{sources: sources, keyed: keyed, columns: map[Node]map[int][]TimeBound{}, derived: derived}
 	for _, n := range Nodes(root) {
 		t.columns[n] = t.find(n)
 	}
@@ -111,14 +168,36 @@ func (t *EventTimes) ofGet(n *Get) map[int][]TimeBound {
 			out[i] = append(out[i], TimeBound{Get: n, Column: i, Value: Col(0, n.Schema[i].Type), Base: base})
 		}
 	}
+	if t.keyed != nil {
+		t.addKeys(n, out)
+	}
 	return out
+}
+
+// addKeys notes whose watermark counts, if the columns that tell are read.
+func (t *EventTimes) addKeys(n *Get, out map[int][]TimeBound) {
+	k := t.keyed(n.Relation)
+	if k == nil {
+		return
+	}
+	var per []int
+	for _, name := range k.Per {
+		if c := n.Schema.Index(name); c >= 0 {
+			per = append(per, c)
+		}
+	}
+	c := n.Schema.Index(k.Column)
+	if c < 0 || len(per) < len(k.Per) || len(out[c]) != 1 {
+		return
+	}
+	out[c][0].Per, out[c][0].Keys, out[c][0].Mark = per, per, k.Mark
 }
 
 func (t *EventTimes) ofExprs(in Node, exprs []*Expr) map[int][]TimeBound {
 	out := map[int][]TimeBound{}
 	for i, e := range exprs {
 		if b := through(t.columns[in], e); b != nil {
-			out[i] = b
+			out[i] = at(b, among(exprs))
 		}
 	}
 	return out
@@ -143,7 +222,7 @@ func (t *EventTimes) ofSetOp(n *SetOp) map[int][]TimeBound {
 	out := map[int][]TimeBound{}
 	for c, own := range t.columns[in[0]] {
 		if other := t.columns[in[1]][c]; other != nil && len(own)+len(other) <= boundsMax {
-			out[c] = concat(own, other)
+			out[c] = together(concat(own, other))
 		}
 	}
 	return out
@@ -171,7 +250,7 @@ func (t *EventTimes) ofAggregate(n *Aggregate) map[int][]TimeBound {
 	out := t.ofExprs(n.Input, n.Groups)
 	if s, ok := n.Input.(*Session); ok && n.SessionEnd != 0 {
 		if bounds := t.columns[s.Input][s.Time]; bounds != nil {
-			out[len(n.Groups)+n.SessionEnd-1] = earlier(bounds, s.Gap)
+			out[len(n.Groups)+n.SessionEnd-1] = at(earlier(bounds, s.Gap), among(n.Groups))
 		}
 	}
 	return out
@@ -190,6 +269,7 @@ func (t *EventTimes) SessionBounds(n *Session) (rows, ends []TimeBound) {
 			return Fn("-", bounds[i].Base.Type, bounds[i].Base, Const(row.Value{Type: row.T(row.Interval), V: row.IntervalValue{Micros: micros}}))
 		}
 		rows[i].Base, ends[i].Base = before(n.Gap), before(2*n.Gap)
+		rows[i].Mark, ends[i].Mark = nil, nil // sessions close by the watermark of all keys together
 	}
 	return rows, ends
 }
@@ -207,7 +287,7 @@ columns:
 			all = append(all, bounds...)
 		}
 		if len(all) <= boundsMax {
-			out[c] = all
+			out[c] = together(all)
 		}
 	}
 	return out
@@ -291,12 +371,12 @@ func (t *EventTimes) ofJoin(n *Join) map[int][]TimeBound {
 			return
 		}
 		if t.derived {
-			out[c+offset] = own
+			out[c+offset] = at(own, func(c int) (int, bool) { return c + offset, true })
 			return
 		}
 		for _, l := range limits {
 			if l.Mine.Kind == Column && l.Mine.Index == c && len(own)+len(l.Theirs) <= boundsMax {
-				out[c+offset] = concat(own, l.Theirs)
+				out[c+offset] = together(concat(own, l.Theirs))
 				return
 			}
 		}

@@ -158,7 +158,7 @@ func fixedColumn(r *catalog.Relation, at int, verb string) error {
 		what = "it is part of the primary key"
 	case slices.Contains(r.PartitionKey, at):
 		what = "its hash selects the partition"
-	case r.Watermark != nil && (strings.EqualFold(r.Watermark.Column, name) || mentions(r.Watermark.Expr, name)):
+	case r.Watermark != nil && (strings.EqualFold(r.Watermark.Column, name) || slices.Contains(r.Watermark.Per, name) || mentions(r.Watermark.Expr, name)):
 		what = "the watermark is made from it"
 	default:
 		return nil

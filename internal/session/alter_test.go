@@ -89,7 +89,7 @@ func TestAddColumn(t *testing.T) {
 	r.fails("23502", `ALTER TABLE t ADD COLUMN w INTEGER NOT NULL`)
 	r.fails("42P16", `ALTER TABLE t ADD COLUMN w DOUBLE DEFAULT random()`)
 	r.fails("42P16", `ALTER TABLE t ADD COLUMN w TIMESTAMPTZ DEFAULT now()`)
-	r.fails("0A000", `ALTER TABLE t ADD COLUMN w INTEGER[]`)
+	r.fails("0A000", `ALTER TABLE t ADD COLUMN w BIT`)
 	r.fails("42809", `ALTER STREAM t ADD COLUMN w INTEGER`)
 	r.fails("42809", `ALTER STREAM tidemill.rejects ADD COLUMN w INTEGER`)
 	r.fails("42P01", `ALTER TABLE nowhere ADD COLUMN w INTEGER`)

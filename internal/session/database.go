@@ -78,6 +78,7 @@ type Database struct {
 
 	timesMu sync.RWMutex
 	times   map[uint64]map[string][]*plan.Expr // of views: the columns that the watermark bounds
+	keyed   map[uint64]*plan.KeyedTime         // of streams with one watermark per key
 }
 
 // OpenDatabase opens a database over a log: it reads the catalog, rebuilds the views by replaying the log, and returns when all that was
@@ -87,7 +88,7 @@ func OpenDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 		o.Now = time.Now
 	}
 	db = &Database{name: o.Name, log: o.Log, logger: o.Logger, workers: max(1, o.Workers), now: o.Now, catalog: catalog.New(), stored: map[uint64]*stored{},
-		rejects: newRejects(), late: newLateRows(), times: map[uint64]map[string][]*plan.Expr{}}
+		rejects: newRejects(), late: newLateRows(), times: map[uint64]map[string][]*plan.Expr{}, keyed: map[uint64]*plan.KeyedTime{}}
 	defer func() {
 		if err != nil {
 			db.Close()

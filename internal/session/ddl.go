@@ -116,8 +116,12 @@ func (db *Database) createStream(ctx context.Context, whole string, s *sql.Creat
 		if _, err := db.watermarkExpr(ctx, r); err != nil {
 			return "", positioned(err, whole, s.Watermark.Expr)
 		}
-		if len(s.Watermark.Per) > 0 {
-			return "", fault.New(fault.FeatureNotSupported, "a watermark per column is not available yet").At(sql.PositionAt(whole, s.Watermark.Per[0].Pos))
+		for _, per := range s.Watermark.Per {
+			at := r.Columns.Index(per.Name)
+			if at < 0 {
+				return "", fault.New(fault.UndefinedColumn, "the watermark's column %q is not a column of the stream", per.Name).At(sql.PositionAt(whole, per.Pos))
+			}
+			r.Watermark.Per = append(r.Watermark.Per, r.Columns[at].Name)
 		}
 	}
 	if err := db.checkDefaults(ctx, whole, r, s.Columns); err != nil {
@@ -422,7 +426,7 @@ func (db *Database) compile(n plan.Node, r *catalog.Relation) (*dataflow.Graph, 
 	}
 	g, err := dataflow.Build(n, dataflow.Options{Workers: db.workers, Compiler: db.compiler, AppendOnly: db.appendOnly,
 		Schema:    func(name string) row.Schema { return db.catalog.Get(name).Columns },
-		EventTime: db.bounds, Final: r.Options["emit"] == "final", Resolution: durationOption(r, "resolution", 0)})
+		EventTime: db.bounds, Keyed: db.keyedTime, Final: r.Options["emit"] == "final", Resolution: durationOption(r, "resolution", 0)})
 	if err != nil {
 		return nil, nil, userError(err)
 	}

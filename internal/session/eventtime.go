@@ -67,7 +67,13 @@ func (db *Database) eventTime(r *catalog.Relation) *engine.EventTime {
 		db.logger.Error("a watermark could not be compiled", "stream", r.Name, "error", err)
 		return nil
 	}
-	return &engine.EventTime{Created: r.CreatedAt,
+	db.timesMu.Lock()
+	delete(db.keyed, r.ID)
+	if len(r.Watermark.Per) > 0 {
+		db.keyed[r.ID] = &plan.KeyedTime{Column: r.Watermark.Column, Per: r.Watermark.Per, Mark: e}
+	}
+	db.timesMu.Unlock()
+	return &engine.EventTime{Created: r.CreatedAt, Per: r.Watermark.Per,
 		IdleTimeout: durationOption(r, "idle_timeout", idleTimeout), FutureLimit: durationOption(r, "future_limit", futureLimit),
 		Mark: func(latest int64) (int64, bool) {
 			cols, errs, err := program.Eval(&row.Batch{Cols: []row.Vec{row.TimeVec(typ, latest)}, Len: 1})
@@ -92,10 +98,21 @@ func (db *Database) bounds(relation, column string) []*plan.Expr {
 	return db.times[r.ID][catalog.Fold(column)]
 }
 
+// keyedTime returns what is known of a stream with one watermark per key, nil for others.
+func (db *Database) keyedTime(relation string) *plan.KeyedTime {
+	r := db.catalog.Get(relation)
+	if r == nil {
+		return nil
+	}
+	db.timesMu.RLock()
+	defer db.timesMu.RUnlock()
+	return db.keyed[r.ID]
+}
+
 // setTimes notes which columns of a view the watermark bounds.
 func (db *Database) setTimes(r *catalog.Relation, n plan.Node) {
 	final := r.Options["emit"] == "final"
-	found := plan.FindEventTimes(n, db.bounds, final)
+	found := plan.FindEventTimes(n, db.bounds, nil, final)
 	times := map[string][]*plan.Expr{}
 	for i, c := range r.Columns {
 		if final && len(times) > 0 {

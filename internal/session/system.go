@@ -160,7 +160,11 @@ func listRelations(kind catalog.Kind) func(context.Context, *Database, *rowWrite
 			case catalog.Stream:
 				var mark any
 				if r.Watermark != nil {
-					mark = fmt.Sprintf("%s AS %s", r.Watermark.Column, r.Watermark.Expr)
+					text := fmt.Sprintf("%s AS %s", r.Watermark.Column, r.Watermark.Expr)
+					if len(r.Watermark.Per) > 0 {
+						text += " PER " + strings.Join(r.Watermark.Per, ", ")
+					}
+					mark = text
 				}
 				vals = append(vals, r.Partitions, mark)
 			case catalog.Table:

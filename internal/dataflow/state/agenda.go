@@ -2,11 +2,12 @@ package state
 
 import "github.com/tidemill/tidemill/internal/row"
 
-// Agenda is a multiset of rows, each due at a time: a number from OrderBits that is a function of the row.
+// Agenda is a multiset of rows, each due at a time of its key: a number from OrderBits. Both are functions of the row; who has no keys uses 0.
 type Agenda struct {
 	set    *Set
 	counts Array[int64]
 	due    Array[uint64]
+	key    Array[uint32]
 	dates  *Calendar
 	ids    []uint32
 }
@@ -22,8 +23,8 @@ func (a *Agenda) Room(n int) bool { return a.set.Room(n) }
 // Len is the number of different rows.
 func (a *Agenda) Len() int { return a.set.Len() }
 
-// Change adds the rows of b with their weights; row i is due at due[i]. Rows whose weights sum up to nothing are forgotten.
-func (a *Agenda) Change(b *row.Batch, due []uint64) {
+// Change adds the rows of b with their weights; row i is due at due[i] of keys[i] (nil: of 0). Rows whose weights sum up to nothing are forgotten.
+func (a *Agenda) Change(b *row.Batch, due []uint64, keys []uint32) {
 	hash := make([]uint64, b.Len)
 	row.Hash(b.Cols, hash)
 	if cap(a.ids) < b.Len {
@@ -33,10 +34,14 @@ func (a *Agenda) Change(b *row.Batch, due []uint64) {
 	added := a.set.FindOrAdd(b.Cols, hash, ids, nil)
 	a.counts.Grow(a.set.Cap())
 	a.due.Grow(a.set.Cap())
+	a.key.Grow(a.set.Cap())
 	for _, i := range added {
 		id := ids[i]
-		*a.counts.At(id), *a.due.At(id) = 0, due[i]
-		a.dates.Add(due[i], id)
+		*a.counts.At(id), *a.due.At(id), *a.key.At(id) = 0, due[i], 0
+		if keys != nil {
+			*a.key.At(id) = keys[i]
+		}
+		a.dates.Add(*a.key.At(id), due[i], id)
 	}
 	gone := false
 	for i, id := range ids {
@@ -50,16 +55,16 @@ func (a *Agenda) Change(b *row.Batch, due []uint64) {
 	for i, id := range ids {
 		// An id that is freed for its first row must not be freed again for its second.
 		if n := a.counts.At(id); *n == 0 && a.set.Find(b.Cols, i, hash[i]) == id {
-			a.dates.Remove(*a.due.At(id), id)
+			a.dates.Remove(*a.key.At(id), *a.due.At(id), id)
 			a.set.Remove(id, hash[i])
 		}
 	}
 }
 
-// Take removes the rows that are due below limit and returns those that are there (have a weight above 0), with their weights, in the order in
+// Take removes the rows of a key that are due below limit and returns those that are there (have a weight above 0), with their weights, in the order in
 // which they are due; nil for none.
-func (a *Agenda) Take(limit uint64) *row.Batch {
-	ids := a.dates.Take(limit, nil)
+func (a *Agenda) Take(key uint32, limit uint64) *row.Batch {
+	ids := a.dates.Take(key, limit, nil)
 	if len(ids) == 0 {
 		return nil
 	}
@@ -89,5 +94,5 @@ func (a *Agenda) Take(limit uint64) *row.Batch {
 
 // Bytes is the memory the agenda takes.
 func (a *Agenda) Bytes() int64 {
-	return a.set.Bytes() + a.counts.Bytes() + a.due.Bytes() + a.dates.Bytes()
+	return a.set.Bytes() + a.counts.Bytes() + a.due.Bytes() + a.key.Bytes() + a.dates.Bytes()
 }
