@@ -196,16 +196,28 @@ func (e *Engine) join(ctx context.Context, b *bootstrap, ticks []Tick) error {
 		}
 		delete(e.booting, b)
 		e.views = append(e.views, b.view)
-		e.published.Lock()
-		b.view.store.Publish(e.published.tick)
-		e.published.stores[b.view.rel.ID] = b.view.store
-		e.published.Unlock()
+		e.begun(b.view)
 		b.end(nil)
 	})
 	if err != nil {
 		return err
 	}
 	return failed
+}
+
+// begun publishes a view that has joined. It gets a tick of its own, so that no token of a view that had its name before falls into its time.
+func (e *Engine) begun(v *viewState) {
+	if !e.replaying {
+		e.tick++
+	}
+	e.published.Lock()
+	e.published.stores[v.rel.ID] = v.store
+	e.published.born[v.rel.ID] = e.tick
+	e.publishLocked(Tick{Number: e.tick}, nil)
+	e.published.Unlock()
+	if e.opts.OnTick != nil && !e.replaying {
+		e.opts.OnTick(Tick{Number: e.tick})
+	}
 }
 
 // readable reports whether everything that a view reads is there and follows its input.
@@ -309,6 +321,7 @@ func (e *Engine) Drop(ctx context.Context, id uint64) error {
 		delete(e.published.decoders, id)
 		delete(e.published.applied, id)
 		delete(e.published.stopped, id)
+		delete(e.published.born, id)
 		close(e.published.advanced)
 		e.published.advanced = make(chan struct{})
 		e.published.Unlock()

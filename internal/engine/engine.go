@@ -99,7 +99,8 @@ type Engine struct {
 		stores   map[uint64]*view.Store
 		decoders map[uint64]*decoder // of the stored relations, as of the tick
 		stopped  map[uint64]error
-		advanced chan struct{} // closed and replaced with each tick
+		born     map[uint64]uint64 // views: the tick in which they joined
+		advanced chan struct{}     // closed and replaced with each tick
 	}
 
 	progress struct {
@@ -132,6 +133,7 @@ func New(o Options) *Engine {
 	e.published.stores = map[uint64]*view.Store{}
 	e.published.decoders = map[uint64]*decoder{}
 	e.published.stopped = map[uint64]error{}
+	e.published.born = map[uint64]uint64{}
 	e.published.advanced = make(chan struct{})
 	e.done.Go(e.loop)
 	return e

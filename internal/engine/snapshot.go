@@ -226,7 +226,7 @@ func (e *Engine) Changes(relation, after uint64) (changes []view.Change, upTo ui
 	e.published.RLock()
 	defer e.published.RUnlock()
 	st := e.published.stores[relation]
-	if st == nil {
+	if st == nil || after < e.published.born[relation] {
 		return nil, e.published.tick, false
 	}
 	changes, ok = st.Changes(after)
