@@ -34,7 +34,7 @@ func TemporalsOf(e *Expr) ([]Temporal, error) {
 		value, op, bound = bound, flipped[op], value
 	}
 	if v, b, ok := distance(value, bound); ok {
-		value, op, bound = v, flipped[op], b
+		value, bound = v, b
 	}
 	isNow := func(x *Expr) bool { return x.Kind == Call && x.Name == "stream_now" && len(x.Args) == 0 }
 	if AsksForTime(value) || value.IsVolatile() || len(Columns(value)) == 0 || !monotoneIn(bound, isNow) || !orderedAsNumber(value.Type) {
@@ -50,8 +50,8 @@ func TemporalsOf(e *Expr) ([]Temporal, error) {
 // flipped is the comparison with its sides exchanged.
 var flipped = map[string]string{Less: Greater, LessOrEqual: GreaterOrEqual, Greater: Less, GreaterOrEqual: LessOrEqual, Equals: Equals}
 
-// distance turns now() - value, compared with a constant span of less than a month, into value compared with now() - span; the comparison
-// changes its direction.
+// distance turns a constant span of less than a month, compared with now() - value, into value compared with now() - span; the comparison
+// stays.
 func distance(span, difference *Expr) (value, bound *Expr, ok bool) {
 	if difference.Kind == Call && difference.Name == "normalized_interval" && len(difference.Args) == 1 {
 		difference = difference.Args[0]
