@@ -77,7 +77,7 @@ func Nexmark(ctx context.Context, o NexmarkOptions) ([]NexmarkResult, error) {
 		o.TickEvents = 64 << 10
 	}
 	r := &nexmarkRun{o: o}
-	if err := r.prepare(); err != nil {
+	if err := r.prepare(queries); err != nil {
 		return nil, err
 	}
 	defer r.oracle.Close()
@@ -143,7 +143,7 @@ func (r *nexmarkRun) progress(format string, args ...any) {
 }
 
 // prepare makes the events, their records and DuckDB's tables.
-func (r *nexmarkRun) prepare() error {
+func (r *nexmarkRun) prepare(queries []nexmark.Query) error {
 	r.progress("making %d events", r.o.Events)
 	g, err := nexmark.New(r.o.Config)
 	if err != nil {
@@ -181,6 +181,14 @@ func (r *nexmarkRun) prepare() error {
 			return err
 		}
 	}
+	for _, q := range queries {
+		for _, text := range q.Setup {
+			if err := r.oracle.Exec(text); err != nil {
+				r.oracle.Close()
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -208,7 +216,7 @@ func (r *nexmarkRun) ours(ctx context.Context, q nexmark.Query, p *pair) (*diges
 	defer db.Close()
 	ses := db.NewSession(session.Options{Application: "bench"})
 	defer ses.Close()
-	for _, text := range append(nexmark.CreateStreams(), "CREATE MATERIALIZED VIEW answer AS "+q.SQL) {
+	for _, text := range slices.Concat(nexmark.CreateStreams(), q.Setup, []string{"CREATE MATERIALIZED VIEW answer AS " + q.SQL}) {
 		if _, err := execute(ctx, ses, text, nil); err != nil {
 			return nil, fmt.Errorf("%s: %w", text, err)
 		}
