@@ -1,7 +1,6 @@
 package scalar
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/tidemill/tidemill/internal/row"
@@ -19,8 +18,8 @@ func regexpTable() registry {
 }
 
 // compilePattern makes the regexp of the constant pattern at argument 1 and, if there is one, of the options at argument at.
-func compilePattern(s *site, at int, whole bool) (re *regexp.Regexp, global, ok bool) {
-	pattern, ok := s.text(1)
+func compilePattern(s *site, at int, whole bool) (re *pattern, global, ok bool) {
+	text, ok := s.text(1)
 	if !ok || s.kind(0) != row.String {
 		return nil, false, false
 	}
@@ -48,12 +47,12 @@ func compilePattern(s *site, at int, whole bool) (re *regexp.Regexp, global, ok 
 		}
 	}
 	if flags != "" {
-		pattern = "(?" + flags + ":" + pattern + ")"
+		text = "(?" + flags + ":" + text + ")"
 	}
 	if whole {
-		pattern = `\A(?:` + pattern + `)\z`
+		text = `\A(?:` + text + `)\z`
 	}
-	re, err := regexp.Compile(pattern)
+	re, err := newPattern(text)
 	return re, global, err == nil
 }
 
@@ -66,7 +65,10 @@ func regexpTest(whole bool) builder {
 		if !ok || global {
 			return native{}, false
 		}
-		return strict(fromText(func(s string) uint8 { return b2u(re.MatchString(s)) }).keepFirst())
+		return strict(fromText(func(s string) uint8 {
+			tail, ok := re.tail(s)
+			return b2u(ok && re.MatchString(tail))
+		}).keepFirst())
 	}
 }
 
@@ -87,7 +89,8 @@ func regexpExtract(s *site) (native, bool) {
 		return native{}, false
 	}
 	k := textToText(func(dst []byte, s string) []byte {
-		if int(group) > re.NumSubexp() {
+		s, ok := re.tail(s)
+		if !ok || int(group) > re.NumSubexp() {
 			return dst
 		}
 		if group == 0 {
@@ -125,13 +128,17 @@ func regexpReplace(s *site) (native, bool) {
 		if global {
 			return append(dst, re.ReplaceAllString(s, template)...)
 		}
-		at := re.FindStringSubmatchIndex(s)
+		tail, ok := re.tail(s)
+		if !ok {
+			return append(dst, s...)
+		}
+		at := re.FindStringSubmatchIndex(tail)
 		if at == nil {
 			return append(dst, s...)
 		}
-		dst = append(dst, s[:at[0]]...)
-		dst = re.ExpandString(dst, template, s, at)
-		return append(dst, s[at[1]:]...)
+		dst = append(append(dst, s[:len(s)-len(tail)]...), tail[:at[0]]...)
+		dst = re.ExpandString(dst, template, tail, at)
+		return append(dst, tail[at[1]:]...)
 	}).keepFirst())
 }
 
