@@ -47,7 +47,7 @@ func (d *decoder) expr(v any, s scope) *Expr {
 		if s.width >= 0 && i >= uint64(s.width) || i > 1<<31 {
 			d.fail("an expression refers to column %d of %d", i, s.width)
 		}
-		return Col(int(i), t)
+		return columnOf(int(i), t)
 	case "BOUND_COLUMN_REF":
 		return d.columnRef(o, s)
 	case "BOUND_CONSTANT":
@@ -97,7 +97,25 @@ func (d *decoder) columnRef(o object, s scope) *Expr {
 	if i > 1<<31 || s.width >= 0 && i+uint64(base) >= uint64(s.width) {
 		d.fail("an expression refers to column %d of table index %d", i, table)
 	}
-	return Col(base+int(i), d.typ(o["return_type"]))
+	return columnOf(base+int(i), d.typ(o["return_type"]))
+}
+
+// columnOf is a column; one of bare NULLs is not read, so that the operator below can give it any type.
+func columnOf(i int, t row.Type) *Expr {
+	if t == nullType {
+		return Const(row.NullValue(t))
+	}
+	return Col(i, t)
+}
+
+// typedNulls are expressions of which those of bare NULLs are nulls of the type that DuckDB hands them out with.
+func typedNulls(list []*Expr) []*Expr {
+	for i, e := range list {
+		if e.Type == nullType {
+			list[i] = Const(row.NullValue(row.T(row.Int32)))
+		}
+	}
+	return list
 }
 
 func (d *decoder) parameter(o object) *Expr {
@@ -345,9 +363,12 @@ func (d *decoder) aggregate(v any, s scope) AggregateCall {
 		d.fail("an aggregate has the class %q", class)
 	}
 	c := AggregateCall{
-		Name: o.str("name"), Args: d.exprs(o.list("children"), s), Type: d.typ(o["return_type"]),
+		Name: o.str("name"), Args: typedNulls(d.exprs(o.list("children"), s)), Type: d.typ(o["return_type"]),
 		Distinct: o.str("aggregate_type") == "DISTINCT",
 		OrderBy:  d.orders(o.obj("order_bys").list("orders"), s),
+	}
+	if c.Type == nullType {
+		c.Type = row.T(row.Int32)
 	}
 	if f, ok := o["filter"].(map[string]any); ok {
 		c.Filter = d.expr(f, s)

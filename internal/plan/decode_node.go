@@ -37,7 +37,7 @@ func (d *decoder) node(v any) Node {
 	in, s := d.inputs(o)
 	switch o.str("type") {
 	case "LOGICAL_PROJECTION":
-		return &Project{Input: d.single(in), Exprs: d.exprs(o.list("expressions"), s)}
+		return &Project{Input: d.single(in), Exprs: typedNulls(d.exprs(o.list("expressions"), s))}
 	case "LOGICAL_FILTER":
 		return d.filter(o, d.single(in), s)
 	case "LOGICAL_AGGREGATE_AND_GROUP_BY":
@@ -207,7 +207,7 @@ func (d *decoder) filter(o object, in Node, s scope) Node {
 }
 
 func (d *decoder) aggregation(o object, in Node, s scope) Node {
-	n := &Aggregate{Input: in, Groups: d.exprs(o.list("groups"), s)}
+	n := &Aggregate{Input: in, Groups: typedNulls(d.exprs(o.list("groups"), s))}
 	for _, e := range o.list("expressions") {
 		n.Calls = append(n.Calls, d.aggregate(e, s))
 	}
