@@ -14,7 +14,8 @@ import (
 type testFile struct {
 	name      string
 	relations []relation
-	rows      []string // statements
+	rows      []string  // statements
+	views     []labView // that queries read
 	queries   []string
 	// mayErr allows DuckDB to fail over some rows: then there is nothing to compare. chunkRows bounds the rows of a chunk; 0 is 25.
 	mayErr    bool

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/tidemill/tidemill/test/slt/sqlgen"
 )
 
 var genNodeFor = flag.Duration("slt.gen.nodefor", 15*time.Second, "how long generated queries are run on whole nodes")
@@ -35,6 +37,10 @@ func generatedFile(t *testing.T, seed uint64) *testFile {
 		}
 		f.relations = append(f.relations, r)
 	}
+	for l.turn = range viewsPerSchema {
+		l.view(func(q *sqlgen.Node) verdict { v, _ := l.try(q.String()); return v })
+	}
+	f.views = l.views
 	for l.turn = range queriesPerSchema {
 		q := l.gen.Query().String()
 		if v, _ := l.try(q); v == same && len(f.queries) < queriesPerSchema/2 {

@@ -33,6 +33,7 @@ var (
 
 const (
 	queriesPerSchema = 40
+	viewsPerSchema   = 3
 	genChunks        = 5
 	// answerRowsMax bounds the answers that are compared.
 	answerRowsMax = 20_000
@@ -93,17 +94,23 @@ func TestGeneratedDataflow(t *testing.T) {
 	end := time.Now().Add(*genFor)
 	all := &tally{reasons: map[verdict]map[string]int{}, example: map[string]string{}}
 	total := 0
+	judge := func(l *lab, seed uint64, i int, q *sqlgen.Node) verdict {
+		total++
+		v, reason := l.try(q.String())
+		all.add(v, reason, q.String())
+		if v == differs {
+			l.report(seed, i, q, reason)
+		}
+		return v
+	}
 	for seed := *genSeed; total < *genQueries && time.Now().Before(end) && all.counts[differs] < *genStop; seed++ {
 		lab := newLab(t, seed)
 		for i := 0; i < queriesPerSchema && total < *genQueries && all.counts[differs] < *genStop; i++ {
-			total++
-			q := lab.gen.Query()
-			lab.turn = i
-			v, reason := lab.try(q.String())
-			all.add(v, reason, q.String())
-			if v == differs {
-				lab.report(seed, i, q, reason)
+			if lab.turn = i; i >= queriesPerSchema/2 && i < queriesPerSchema/2+viewsPerSchema {
+				lab.view(func(q *sqlgen.Node) verdict { return judge(lab, seed, i, q) })
+				continue
 			}
+			judge(lab, seed, i, lab.gen.Query())
 		}
 		lab.close()
 	}
@@ -130,7 +137,11 @@ type lab struct {
 	oracles   []*duck.Oracle
 	deltas    []map[string]*row.Batch // per chunk
 	contents  []map[string]*row.Batch // after each chunk
+	views     []labView
 }
+
+// labView is a view that queries read like a relation.
+type labView struct{ name, query string }
 
 func newLab(t *testing.T, seed uint64) *lab {
 	t.Helper()
@@ -186,6 +197,51 @@ func (l *lab) close() {
 	}
 	_ = l.evaluator.Close()
 	_ = l.planner.Close()
+}
+
+// view makes a view that the queries that follow may read, if it is found to be maintained as it should.
+func (l *lab) view(judge func(*sqlgen.Node) verdict) {
+	name := fmt.Sprintf("v%d", len(l.views))
+	q, r := l.gen.View(name)
+	if q == nil || judge(q) != same {
+		return
+	}
+	planned, err := l.planner.Plan(l.t.Context(), q.String())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for i, c := range planned.Columns {
+		if r.Columns[i].Type != c.Type {
+			return // of a type that the generator did not expect
+		}
+	}
+	if err := l.planner.DefineTable(name, r.Columns, nil); err != nil {
+		l.t.Fatal(err)
+	}
+	m, err := l.build(planned, 1+l.turn%3)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer m.g.Close()
+	var sum []*row.Batch
+	for c := range genChunks {
+		out, err := m.change(l.deltas[c])
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		if sum = append(sum, out...); len(out) > 0 {
+			l.deltas[c][name] = row.Concat(out)
+		}
+		if len(sum) > 0 {
+			l.contents[c][name] = row.Concat(sum)
+		}
+		if err := l.oracles[c].Exec(fmt.Sprintf("CREATE VIEW %s AS %s", name, q)); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	l.relations = append(l.relations, *r)
+	l.views = append(l.views, labView{name, q.String()})
+	l.gen.Add(*r)
 }
 
 // liveRows are the rows of a relation.
@@ -356,6 +412,15 @@ func (l *lab) build(p duck.Planned, workers int) (*maintained, error) {
 }
 
 func (m *maintained) step(in map[string]*row.Batch) error {
+	out, err := m.change(in)
+	for _, b := range out {
+		m.rows.add(b)
+	}
+	return err
+}
+
+// change steps through changes of relations and returns the query's.
+func (m *maintained) change(in map[string]*row.Batch) ([]*row.Batch, error) {
 	changes := map[string]*row.Batch{}
 	for _, name := range m.g.Reads() {
 		if b := in[name]; b != nil && b.Len > 0 {
@@ -363,14 +428,8 @@ func (m *maintained) step(in map[string]*row.Batch) error {
 		}
 	}
 	out, err := m.g.Step(changes, dataflow.Inline)
-	if err != nil {
-		return err
-	}
-	for _, b := range out {
-		m.rows.add(b)
-	}
 	m.rejected += len(m.g.TakeRejects())
-	return nil
+	return out, err
 }
 
 func (l *lab) answer(ctx context.Context, chunk int, text string) (multiset, error) {
@@ -407,8 +466,11 @@ func (l *lab) report(seed uint64, i int, q *sqlgen.Node, reason string) {
 		small = reason
 	}
 	var schema strings.Builder
-	for _, r := range l.relations {
+	for _, r := range l.relations[:len(l.relations)-len(l.views)] {
 		schema.WriteString(r.Create() + ";\n")
+	}
+	for _, v := range l.views {
+		fmt.Fprintf(&schema, "CREATE MATERIALIZED VIEW %s AS %s;\n", v.name, v.query)
 	}
 	l.t.Errorf("seed %d, query %d: %s\n%swhole: %s\nsmall: %s", seed, i, small, schema.String(), whole, q.String())
 }

@@ -119,6 +119,12 @@ func runFile(t *testing.T, f *testFile, seed uint64) {
 		}
 		r.models = append(r.models, &model{r: &f.relations[i], keys: map[string][]string{}, most: cmp.Or(f.chunkRows, 25)})
 	}
+	for _, v := range f.views {
+		r.createView(v.name, v.query, v.query)
+		if err := r.oracle.Exec(fmt.Sprintf("CREATE VIEW %s AS %s", v.name, v.query)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	r.createViews("first")
 	for i, q := range f.queries {
 		r.createView(fmt.Sprintf("over_%d", i), fmt.Sprintf("SELECT * FROM first_%d", i), q)

@@ -15,7 +15,7 @@ type column struct {
 
 func (g *Generator) literal(t row.Type) *Node {
 	if g.one(12) {
-		return expr(t, "NULL::"+t.String())
+		return expr(t, "CAST(NULL AS "+t.String()+")")
 	}
 	return expr(t, quoted(Literal(g.rng, t), t))
 }
@@ -65,7 +65,7 @@ func (g *Generator) expr(t row.Type, scope []column, depth int) *Node {
 	case 3:
 		return expr(t, "nullif({0}, {1})", sub(t), sub(t))
 	case 4:
-		if t.Kind != row.Interval && t.Kind != row.Blob {
+		if ordered(t) && t.Kind != row.Blob && t.Kind != row.Enum { // of enums they are texts
 			return expr(t, []string{"greatest({0}, {1})", "least({0}, {1})"}[g.rng.IntN(2)], sub(t), sub(t))
 		}
 	case 5:
@@ -92,7 +92,7 @@ func (g *Generator) comparison(scope []column) *Node {
 		return g.literal(boolean)
 	}
 	c := pick(g, cols)
-	if g.one(4) {
+	if g.one(4) || !ordered(c.typ) {
 		return expr(boolean, pick(g, []string{"({0} IS NULL)", "({0} IS NOT NULL)"}), expr(c.typ, c.ref))
 	}
 	other := g.literal(c.typ)
@@ -113,9 +113,10 @@ func (g *Generator) typed(t row.Type, sub func(row.Type) *Node) *Node {
 	case integer:
 		all = []maker{{"({0} + {1})", []row.Type{integer, integer}}, {"({0} - {1})", []row.Type{integer, integer}}, {"({0} * 3)", []row.Type{integer}}, {"({0} % 4)", []row.Type{integer}},
 			{"(- {0})", []row.Type{integer}}, {"abs({0})", []row.Type{integer}}, {"({0} // 2)", []row.Type{integer}}, {"TRY_CAST({0} AS INTEGER)", []row.Type{text}}, {"CAST({0} AS INTEGER)", []row.Type{bigint}},
+			{"{0}[1]", []row.Type{integers}}, {"{0}[-1]", []row.Type{integers}}, {"struct_extract({0}, 'a')", []row.Type{pair}}, {"list_max({0})", []row.Type{integers}}, {"struct_extract({0}[1], 'a')", []row.Type{pairs}},
 			{"CAST({0} AS INTEGER)", []row.Type{boolean}}, {"ascii({0})", []row.Type{text}}, {"CAST({0} AS INTEGER)", []row.Type{decimal}}, {"({0} & {1})", []row.Type{integer, integer}}, {"xor({0}, {1})", []row.Type{integer, integer}}}
 	case bigint:
-		all = []maker{{"({0} + {1})", []row.Type{bigint, integer}}, {"({0} * {1})", []row.Type{bigint, integer}}, {"length({0})", []row.Type{text}}, {"strlen({0})", []row.Type{text}},
+		all = []maker{{"len({0})", []row.Type{integers}}, {"len({0})", []row.Type{texts}}, {"len({0})", []row.Type{pairs}}, {"CAST(cardinality({0}) AS BIGINT)", []row.Type{counts}}, {"({0} + {1})", []row.Type{bigint, integer}}, {"({0} * {1})", []row.Type{bigint, integer}}, {"length({0})", []row.Type{text}}, {"strlen({0})", []row.Type{text}},
 			{"date_diff('minute', {0}, {1})", []row.Type{timestamp, timestamp}}, {"day({0})", []row.Type{date}}, {"hour({0})", []row.Type{timestamp}}, {"({0} - {1})", []row.Type{date, date}},
 			{"instr({0}, {1})", []row.Type{text, text}}, {"({0} % nullif({1}, 0))", []row.Type{bigint, bigint}}, {"date_part('doy', {0})", []row.Type{date}}, {"epoch_ms({0})", []row.Type{timestamp}}}
 	case hugeint:
@@ -126,7 +127,8 @@ func (g *Generator) typed(t row.Type, sub func(row.Type) *Node) *Node {
 	case decimal:
 		all = []maker{{"CAST({0} + {1} AS DECIMAL(9,2))", []row.Type{decimal, decimal}}, {"CAST({0} * 2 AS DECIMAL(9,2))", []row.Type{decimal}}, {"CAST({0} AS DECIMAL(9,2))", []row.Type{integer}}, {"CAST(round({0}, 1) AS DECIMAL(9,2))", []row.Type{decimal}}, {"abs({0})", []row.Type{decimal}}}
 	case text:
-		all = []maker{{"upper({0})", []row.Type{text}}, {"lower({0})", []row.Type{text}}, {"({0} || {1})", []row.Type{text, text}}, {"substr({0}, 1, 2)", []row.Type{text}}, {"replace({0}, 'a', 'z')", []row.Type{text}},
+		all = []maker{{"{0}[1]", []row.Type{texts}}, {"struct_extract({0}, 'b')", []row.Type{pair}}, {"array_to_string({0}, '-')", []row.Type{texts}}, {"CAST({0} AS VARCHAR)", []row.Type{integers}},
+			{"CAST({0} AS VARCHAR)", []row.Type{pair}}, {"CAST({0} AS VARCHAR)", []row.Type{color}}, {"upper({0})", []row.Type{text}}, {"lower({0})", []row.Type{text}}, {"({0} || {1})", []row.Type{text, text}}, {"substr({0}, 1, 2)", []row.Type{text}}, {"replace({0}, 'a', 'z')", []row.Type{text}},
 			{"CAST({0} AS VARCHAR)", []row.Type{integer}}, {"CAST({0} AS VARCHAR)", []row.Type{date}}, {"CAST({0} AS VARCHAR)", []row.Type{decimal}}, {"strftime({0}, '%Y-%m-%d %H')", []row.Type{timestamp}}, {"reverse({0})", []row.Type{text}}, {"concat({0}, '-', {1})", []row.Type{text, integer}},
 			{"left({0}, 1)", []row.Type{text}}, {"lpad({0}, 3, '*')", []row.Type{text}}, {"trim({0}, 'a')", []row.Type{text}}, {"split_part({0}, 'o', 1)", []row.Type{text}}, {"CAST({0} AS VARCHAR)", []row.Type{boolean}}, {"if({0}, {1}, 'no')", []row.Type{boolean, text}}}
 	case date:
@@ -136,9 +138,20 @@ func (g *Generator) typed(t row.Type, sub func(row.Type) *Node) *Node {
 	case boolean:
 		all = []maker{{"({0} AND {1})", []row.Type{boolean, boolean}}, {"({0} OR {1})", []row.Type{boolean, boolean}}, {"(NOT {0})", []row.Type{boolean}}, {"({0} LIKE 'a%')", []row.Type{text}}, {"contains({0}, 'o')", []row.Type{text}}, {"({0} BETWEEN {1} AND {2})", []row.Type{integer, integer, integer}},
 			{"({0} IN (1, 2, 3))", []row.Type{integer}}, {"({0} NOT IN ('a', 'b'))", []row.Type{text}}, {"({0} IS NULL)", []row.Type{boolean}}, {"({0} IS TRUE)", []row.Type{boolean}}, {"starts_with({0}, {1})", []row.Type{text, text}}}
+		all = append(all, maker{"list_contains({0}, {1})", []row.Type{integers, integer}}, maker{"list_contains({0}, {1})", []row.Type{texts, text}}, maker{"list_has_any({0}, {1})", []row.Type{texts, texts}}, maker{"({0} = 'red')", []row.Type{color}})
 		if g.one(2) {
 			return nil // a condition
 		}
+	case integers:
+		all = []maker{{"[{0}, {1}]", []row.Type{integer, integer}}, {"list_concat({0}, {1})", []row.Type{integers, integers}}, {"list_append({0}, {1})", []row.Type{integers, integer}}, {"list_sort({0})", []row.Type{integers}},
+			{"list_filter({0}, lambda v: v > 1)", []row.Type{integers}}, {"list_transform({0}, lambda v: v + 1)", []row.Type{integers}}, {"{0}[2:]", []row.Type{integers}}, {"list_reverse({0})", []row.Type{integers}},
+			{"list_transform({0}, lambda v: v.a)", []row.Type{pairs}}, {"map_values({0})", []row.Type{counts}}}
+	case texts:
+		all = []maker{{"[{0}, {1}]", []row.Type{text, text}}, {"list_concat({0}, {1})", []row.Type{texts, texts}}, {"string_split({0}, 'o')", []row.Type{text}}, {"map_keys({0})", []row.Type{counts}}, {"{0}[:1]", []row.Type{texts}}}
+	case pair:
+		all = []maker{{"struct_pack(a := {0}, b := {1})", []row.Type{integer, text}}, {"{0}[1]", []row.Type{pairs}}}
+	case pairs:
+		all = []maker{{"[{0}, {1}]", []row.Type{pair, pair}}, {"list_concat({0}, {1})", []row.Type{pairs, pairs}}}
 	}
 	if len(all) == 0 || g.one(6) {
 		return nil
@@ -166,6 +179,9 @@ func (g *Generator) condition(scope []column, depth int) *Node {
 		return g.comparison(scope)
 	}
 	c := pick(g, cols)
+	if !ordered(c.typ) {
+		return g.comparison(scope)
+	}
 	return expr(boolean, fmt.Sprintf("({0} %s {1})", comparisons[g.rng.IntN(len(comparisons))]), g.expr(c.typ, scope, depth-1), g.expr(c.typ, scope, depth-1))
 }
 
@@ -185,7 +201,7 @@ func (g *Generator) aggregate(scope []column) (n *Node, approx bool) {
 	t := some()
 	arg := func(t row.Type) *Node { return g.expr(t, scope, 1) }
 	distinct := ""
-	if g.one(5) {
+	if g.one(5) && !shaped(t) {
 		distinct = "DISTINCT "
 	}
 	switch g.rng.IntN(14) {
@@ -196,7 +212,7 @@ func (g *Generator) aggregate(scope []column) (n *Node, approx bool) {
 	case 3:
 		return g.filtered(expr(double, "sum("+distinct+"{0}){9}", arg(double)), scope), false
 	case 4, 5:
-		if t.Kind == row.Interval {
+		if !ordered(t) {
 			t = integer
 		}
 		return g.filtered(expr(t, []string{"min({0}){9}", "max({0}){9}"}[g.rng.IntN(2)], arg(t)), scope), false
@@ -217,8 +233,17 @@ func (g *Generator) aggregate(scope []column) (n *Node, approx bool) {
 
 // rareAggregate makes one of the aggregates that are not maintained by a few numbers.
 func (g *Generator) rareAggregate(t row.Type, arg func(row.Type) *Node, scope []column) (n *Node, approx bool) {
+	if shaped(t) || !ordered(t) {
+		t = integer // no order of nested values within aggregates
+	}
 	a := arg(t)
-	switch g.rng.IntN(10) {
+	switch g.rng.IntN(13) {
+	case 10:
+		return g.filtered(expr(integers, "list({0} ORDER BY {0} NULLS FIRST){9}", arg(integer)), scope), false
+	case 11:
+		return g.filtered(expr(texts, "array_agg({0} ORDER BY {0} DESC NULLS LAST){9}", arg(text)), scope), false
+	case 12:
+		return g.filtered(expr(text, "string_agg(DISTINCT {0}, '/' ORDER BY {0} DESC){9}", arg(text)), scope), false
 	case 0:
 		s := arg(text)
 		return g.filtered(expr(text, "string_agg({0}, ',' ORDER BY {0}){9}", s), scope), false

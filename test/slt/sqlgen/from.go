@@ -24,7 +24,12 @@ func (g *Generator) from(outer []column) (*Node, []column, []*Node) {
 			where = append(where, cond)
 		}
 	}
-	if g.on("unnest") && g.one(3) {
+	if lists := append(append(of(scope, integers), of(scope, texts)...), of(scope, pairs)...); g.on("unnest") && len(lists) > 0 && g.one(2) {
+		a, l := g.name("t"), pick(g, lists)
+		n = form(source, "{0}"+pick(g, []string{", unnest(%s) AS %s(u)", " LEFT JOIN LATERAL unnest(%s) AS %s(u) ON true"}), n)
+		n.text = fmt.Sprintf(n.text, l.ref, a)
+		scope = append(scope, column{ref: a + ".u", typ: l.typ.Elem()})
+	} else if g.on("unnest") && g.one(3) {
 		a := g.name("t")
 		n = form(source, "{0}, unnest([{1}, {2}]) AS "+a+"(u)", n, g.expr(integer, scope, 1), g.expr(integer, scope, 1))
 		scope = append(scope, column{ref: a + ".u", typ: integer})
@@ -109,7 +114,7 @@ func (g *Generator) equality(a, b []column) *Node {
 	op := pick(g, []string{"=", "=", "=", "=", "IS NOT DISTINCT FROM"})
 	for _, x := range exact(a) {
 		for _, y := range exact(b) {
-			if x.typ == y.typ && x.typ != boolean {
+			if x.typ == y.typ && x.typ != boolean && ordered(x.typ) {
 				pairs = append(pairs, fmt.Sprintf("%s %s %s", x.ref, op, y.ref))
 			}
 		}
@@ -128,7 +133,7 @@ func (g *Generator) equality(a, b []column) *Node {
 func (g *Generator) between(a, b []column) *Node {
 	for range 8 {
 		x := pick(g, append(exact(a), column{ref: "1", typ: integer}))
-		if ys := of(b, x.typ); len(ys) > 0 && x.typ != boolean {
+		if ys := of(b, x.typ); len(ys) > 0 && x.typ != boolean && ordered(x.typ) {
 			return expr(boolean, fmt.Sprintf("%s %s %s", x.ref, pick(g, []string{"<", "<=", ">", "<>"}), pick(g, ys).ref))
 		}
 	}
@@ -194,7 +199,7 @@ func (g *Generator) scalarQuery(t row.Type, scope []column) *Node {
 	switch {
 	case t == bigint && g.one(2):
 		f = "(SELECT count({0}) FROM " + r.Name + " AS " + alias + "{1})"
-	case t.Kind == row.Interval || g.one(4):
+	case !ordered(t) || g.one(4):
 		f = "(SELECT {0} FROM " + r.Name + " AS " + alias + "{1} ORDER BY " + g.total(cols) + " LIMIT 1)"
 	}
 	return expr(t, f, value, where)
@@ -283,7 +288,7 @@ func (g *Generator) groupedAs(want []row.Type, from, filter *Node, scope []colum
 	var items []item
 	for _, t := range want {
 		n := g.expr(t, scope, 1)
-		if t.Kind != row.Interval && g.one(3) {
+		if ordered(t) && g.one(3) {
 			n = expr(t, pick(g, []string{"min({0})", "max({0})"}), n)
 		}
 		items = append(items, item{n, false})
@@ -356,7 +361,7 @@ func (g *Generator) window(scope []column) item {
 	case 8:
 		return item{expr(bigint, "count(*) OVER ("+peers+")"), false}
 	}
-	if c.typ.Kind == row.Interval {
+	if !ordered(c.typ) {
 		return item{expr(bigint, "count(*) OVER ("+strings.TrimSpace(g.partition(scope))+")"), false}
 	}
 	return item{expr(c.typ, pick(g, []string{"min({0})", "max({0})"})+" OVER ("+total+frame+")", arg), false}

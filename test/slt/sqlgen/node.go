@@ -187,7 +187,7 @@ func (s *shrinker) replace(n *Node) bool {
 			return true
 		}
 	}
-	for _, text := range []string{constantOf(n.typ), "NULL::" + n.typ.String()} {
+	for _, text := range []string{constantOf(n.typ), "CAST(NULL AS " + n.typ.String() + ")"} {
 		if s.become(n, expr(n.typ, text)) {
 			return true
 		}

@@ -21,6 +21,7 @@ type Generator struct {
 	depth     int
 	ctes      []*Node // of the query
 	shared    []cte
+	last      []column // of the last query
 }
 
 // cte is a common table expression that can be read.
@@ -44,6 +45,9 @@ func (g *Generator) name(prefix string) string {
 	g.names++
 	return fmt.Sprintf("%s%d", prefix, g.names)
 }
+
+// Add makes a relation known to the queries that follow.
+func (g *Generator) Add(r Relation) { g.relations = append(g.relations, r) }
 
 // Query makes a query.
 func (g *Generator) Query() *Node {
@@ -69,7 +73,8 @@ func (g *Generator) Query() *Node {
 			g.shared = append(g.shared, c)
 		}
 	}
-	body, _ := g.body(nil, nil, "")
+	body, cols := g.body(nil, nil, "")
+	g.last = cols
 	if g.ctes == nil {
 		return form(fixed, "{0}", body)
 	}
@@ -78,24 +83,6 @@ func (g *Generator) Query() *Node {
 		word = "WITH RECURSIVE "
 	}
 	return form(fixed, "{0}{1}", listOf(terms, word+"{*} ", ", ", g.ctes), body)
-}
-
-// recursive makes a recursive CTE that ends after a few rounds.
-func (g *Generator) recursive() {
-	r := pick(g, g.relations)
-	c := cte{name: g.name("w"), cols: []column{{typ: integer}, {typ: integer}}}
-	c.cols[0].ref, c.cols[1].ref = g.name("x"), g.name("x")
-	all := []string{" UNION ", " UNION ALL "}[g.rng.IntN(2)]
-	text := fmt.Sprintf("%s(%s, %s) AS (SELECT %s, 0 FROM %s%s", c.name, c.cols[0].ref, c.cols[1].ref, r.Columns[0].Name, r.Name, all)
-	k, d := c.name+"."+c.cols[0].ref, c.name+"."+c.cols[1].ref
-	if g.one(2) {
-		s := pick(g, g.relations)
-		text += fmt.Sprintf("SELECT %s.%s + 1, %s + 1 FROM %s JOIN %s ON %s.%s = %s WHERE %s < 2)", s.Name, s.Columns[0].Name, d, c.name, s.Name, s.Name, s.Columns[0].Name, k, d)
-	} else {
-		text += fmt.Sprintf("SELECT %s * 2, %s + 1 FROM %s WHERE %s < 3)", k, d, c.name, d)
-	}
-	g.ctes = append(g.ctes, leaf(text))
-	g.shared = append(g.shared, c)
 }
 
 // body makes a SELECT or a set operation. want are the types of its columns, nil for any; outer is what it may refer to outside of itself.
@@ -172,6 +159,9 @@ func (g *Generator) items(want []row.Type, scope []column) []item {
 		switch cols := exact(scope); {
 		case g.one(8):
 			items = append(items, item{g.rounded(scope), true})
+		case g.on("unnest") && g.one(3) && len(append(of(scope, integers), of(scope, pairs)...)) > 0:
+			l := pick(g, append(of(scope, integers), of(scope, pairs)...))
+			items = append(items, item{expr(l.typ.Elem(), "unnest({0})", expr(l.typ, l.ref)), false})
 		case g.on("unnest") && g.one(3):
 			items = append(items, item{expr(integer, "unnest([{0}, {1}])", g.expr(integer, scope, 1), g.expr(integer, scope, 1)), false})
 		case len(cols) == 0 || len(scope) > len(cols) && g.one(3):

@@ -50,13 +50,25 @@ var (
 	text      = row.T(row.String)
 	date      = row.T(row.Date)
 	timestamp = row.T(row.Timestamp)
+	integers  = typeOf("INTEGER[]")
+	texts     = typeOf("VARCHAR[]")
+	pair      = typeOf("STRUCT(a INTEGER, b VARCHAR)")
+	pairs     = typeOf("STRUCT(a INTEGER, b VARCHAR)[]")
+	color     = typeOf("ENUM('red', 'green', 'blue')")
+	counts    = typeOf("MAP(VARCHAR, INTEGER)")
 )
+
+func typeOf(text string) row.Type {
+	t, _ := row.ParseType(text)
+	return t
+}
 
 // common are the types that most columns have, rare those of the others.
 var (
 	common = []row.Type{integer, integer, bigint, text, text, double, decimal, timestamp, date, boolean}
 	rare   = []row.Type{row.T(row.Int8), row.T(row.Int16), row.T(row.Uint8), row.T(row.Uint16), row.T(row.Uint32), row.T(row.Uint64), hugeint,
-		row.T(row.Float32), row.DecimalType(20, 3), row.DecimalType(4, 1), row.T(row.Blob), row.T(row.Time), row.T(row.TimestampTZ), row.T(row.Interval), row.T(row.UUID)}
+		row.T(row.Float32), row.DecimalType(20, 3), row.DecimalType(4, 1), row.T(row.Blob), row.T(row.Time), row.T(row.TimestampTZ), row.T(row.Interval), row.T(row.UUID),
+		integers, integers, integers, texts, texts, pair, pair, pair, pairs, color, color, counts}
 )
 
 // Schema makes two to four relations. Each begins with two columns that others can be joined with.
@@ -122,7 +134,41 @@ func Literal(rng *rand.Rand, t row.Type) string {
 	case row.UUID:
 		return fmt.Sprintf("00000000-0000-0000-0000-00000000000%d", rng.IntN(6))
 	}
+	switch t {
+	case integers:
+		return nested(rng, integer)
+	case texts:
+		return nested(rng, text)
+	case pairs:
+		return nested(rng, pair)
+	case pair:
+		return fmt.Sprintf("{'a': %s, 'b': %s}", element(rng, integer), element(rng, text))
+	case color:
+		return [...]string{"red", "green", "blue"}[rng.IntN(3)]
+	case counts:
+		return [...]string{"{}", "{a=1}", "{a=2, b=NULL}", "{b=0}"}[rng.IntN(4)]
+	}
 	return words[rng.IntN(len(words))]
+}
+
+// nested is a list of up to three elements.
+func nested(rng *rand.Rand, t row.Type) string {
+	var parts []string
+	for range rng.IntN(4) {
+		parts = append(parts, element(rng, t))
+	}
+	return "[" + strings.Join(parts, ", ") + "]"
+}
+
+// element is a part of a nested value.
+func element(rng *rand.Rand, t row.Type) string {
+	switch {
+	case rng.IntN(6) == 0:
+		return "NULL"
+	case t == text:
+		return words[rng.IntN(5)]
+	}
+	return Literal(rng, t)
 }
 
 // quoted is a literal of a type as SQL.
@@ -133,13 +179,13 @@ func quoted(value string, t row.Type) string {
 	case row.String:
 		return "'" + value + "'"
 	}
-	return fmt.Sprintf("CAST('%s' AS %s)", value, t)
+	return fmt.Sprintf("CAST('%s' AS %s)", strings.ReplaceAll(value, "'", "''"), t)
 }
 
 // constantOf is the plainest value of a type.
 func constantOf(t row.Type) string {
 	if !known(t) {
-		return "NULL::" + t.String()
+		return "CAST(NULL AS " + t.String() + ")"
 	}
 	return quoted(Literal(rand.New(rand.NewPCG(1, 1)), t), t)
 }
@@ -147,3 +193,8 @@ func constantOf(t row.Type) string {
 func known(t row.Type) bool {
 	return t.Kind != row.Invalid && t.Kind != row.Other && t.Kind != row.JSON
 }
+
+// ordered reports whether values are compared with each other and are the arguments of extremes: intervals and maps are only handed on and grouped by.
+func ordered(t row.Type) bool { return t.Kind != row.Interval && t.Kind != row.Map }
+
+func shaped(t row.Type) bool { return t.Kind == row.List || t.Kind == row.Struct || t.Kind == row.Map }
