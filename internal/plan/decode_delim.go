@@ -10,7 +10,7 @@ func (d *decoder) delimJoin(o object) Node {
 		d.fail("a join has %d inputs", len(children))
 	}
 	left := d.node(children[0])
-	exprs := d.exprs(o.list("duplicate_eliminated_columns"), scope{width: len(left.Types())})
+	exprs := d.exprs(o.list("duplicate_eliminated_columns"), d.side(children[0], len(left.Types())))
 	columns := &Distinct{Input: &Project{Input: left, Exprs: exprs}}
 	d.delims = append(d.delims, columns)
 	right := d.node(children[1])

@@ -79,9 +79,7 @@ func (d *decoder) inputs(o object) ([]Node, scope) {
 	var in []Node
 	for _, c := range o.list("children") {
 		child := d.node(c)
-		if table, ok := tableIndex(c); ok {
-			s.bindings[d.uint(table)] = s.width
-		}
+		d.bind(c, s)
 		s.width += len(child.Types())
 		in = append(in, child)
 	}
@@ -101,6 +99,57 @@ func tableIndex(v any) (any, bool) {
 		}
 		v = below[0]
 	}
+}
+
+// bind notes at which of the columns behind those of s the table indexes of an operator begin, and returns how many columns it has. ok is false if
+// that is not known; then those behind are not bound.
+func (d *decoder) bind(v any, s scope) (width int, ok bool) {
+	if table, is := tableIndex(v); is {
+		s.bindings[d.uint(table)] = s.width
+	}
+	m, _ := v.(map[string]any)
+	o := object(m)
+	switch o.str("type") {
+	case "LOGICAL_PROJECTION":
+		return len(o.list("expressions")), true
+	case "LOGICAL_DELIM_GET", "LOGICAL_CTE_REF":
+		return len(o.list("chunk_types")), true
+	case "LOGICAL_AGGREGATE_AND_GROUP_BY":
+		groups, calls := len(o.list("groups")), len(o.list("expressions"))
+		s.bindings[d.uint(o["group_index"])] = s.width
+		s.bindings[d.uint(o["aggregate_index"])] = s.width + groups
+		s.bindings[d.uint(o["groupings_index"])] = s.width + groups + calls
+		return groups + calls + len(o.list("grouping_functions")), true
+	case "LOGICAL_CROSS_PRODUCT", "LOGICAL_COMPARISON_JOIN", "LOGICAL_DELIM_JOIN":
+		sides := o.list("children")
+		switch kind := o.str("join_type"); {
+		case len(sides) != 2 || kind == "MARK" || len(o.list("left_projection_map"))+len(o.list("right_projection_map")) > 0:
+			return 0, false
+		case kind == "SEMI" || kind == "ANTI":
+			return d.bind(sides[0], s)
+		}
+		for _, c := range sides {
+			w, ok := d.bind(c, s)
+			if !ok {
+				return 0, false
+			}
+			s.width, width = s.width+w, width+w
+		}
+		return width, true
+	case "LOGICAL_FILTER", "LOGICAL_ORDER_BY", "LOGICAL_LIMIT", "LOGICAL_DISTINCT":
+		if below := o.list("children"); len(below) == 1 && len(o.list("projection_map"))+len(o.list("projections")) == 0 {
+			return d.bind(below[0], s)
+		}
+	}
+	return 0, false
+}
+
+// side is what a join's condition over one of its inputs can refer to.
+func (d *decoder) side(v any, width int) scope {
+	s := scope{bindings: map[uint64]int{}}
+	d.bind(v, s)
+	s.width = width
+	return s
 }
 
 func (d *decoder) single(in []Node) Node {
@@ -253,11 +302,12 @@ func (d *decoder) comparisonJoin(o object, in []Node) Node {
 func (d *decoder) comparisons(kind JoinKind, o object, l, r Node) *Join {
 	n := &Join{Kind: kind, Left: l, Right: r}
 	lw, rw := len(l.Types()), len(r.Types())
+	below := o.list("children")
+	ls, rs := d.side(below[0], lw), d.side(below[1], rw)
 	for _, c := range o.list("conditions") {
 		cond := d.object(c, "a join condition")
 		name := d.comparison(cond.str("comparison"))
-		left := d.expr(cond["left"], scope{width: lw})
-		right := d.expr(cond["right"], scope{width: rw})
+		left, right := d.expr(cond["left"], ls), d.expr(cond["right"], rs)
 		if name == Equals || name == NotDistinctFrom {
 			n.Keys = append(n.Keys, JoinKey{Left: left, Right: right, NullsEqual: name == NotDistinctFrom})
 			continue
