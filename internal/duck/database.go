@@ -212,7 +212,7 @@ func (c *conn) prepare(prefix, sql, suffix string) (*stmt, error) {
 		}
 		return nil, errorf(KindParser, "there is no statement")
 	case n > 1:
-		return nil, errorf(KindUnsupported, "more than one statement at once")
+		return nil, severalStatements(sql)
 	}
 	s := &stmt{}
 	if capi.PrepareExtractedStatement(c.c, ext, 0, &s.s) != capi.StateSuccess {
@@ -224,6 +224,15 @@ func (c *conn) prepare(prefix, sql, suffix string) (*stmt, error) {
 		return nil, parseError(text, sql, len(prefix))
 	}
 	return s, nil
+}
+
+// severalStatements is the error for a text that is more than one statement to DuckDB. A single one is that only if it is a PIVOT that has to look at its rows first.
+func severalStatements(sql string) *Error {
+	e := errorf(KindUnsupported, "more than one statement at once")
+	if strings.Contains(strings.ToUpper(sql), "PIVOT") {
+		e.Message, e.Hint = "a PIVOT without the values of its column cannot be planned", "list the values: PIVOT sales ON product IN ('leek', 'tomato') USING sum(kg)"
+	}
+	return e
 }
 
 // checkText refuses what cannot be handed to the C API as text.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -31,7 +32,9 @@ func (db *Database) resolveConflicts(ctx context.Context, st *sql.Insert, to *st
 	}
 	set, ids := state.NewSet(types), make([]uint32, all.Len)
 	set.FindOrAdd(keys, hash, ids, nil)
-	gone := map[uint32]bool{} // keys whose last pending operation is a deletion
+	gone := map[uint32]bool{}  // keys whose last pending operation is a deletion
+	given := map[uint32]bool{} // keys of the rows before
+	updates := st.OnConflict != nil && !st.OnConflict.DoNothing
 	seen := make([]bool, set.Cap())
 	for i := range skip {
 		gone[ids[i]] = pending.Weight(i) < 0
@@ -44,6 +47,13 @@ func (db *Database) resolveConflicts(ctx context.Context, st *sql.Insert, to *st
 	var keep, clash []int32
 	for i := skip; i < all.Len; i++ {
 		id := ids[i]
+		if updates && given[id] {
+			return nil, fault.New(cardinalityViolation, "ON CONFLICT DO UPDATE cannot change a row of table %q twice in one statement", r.Name).
+				WithDetail("%s", keyText(r, b, i-skip)).WithHint("give each primary key once")
+		}
+		if updates {
+			given[id] = true
+		}
 		exists := there[i-skip]
 		if seen[id] {
 			exists = !gone[id]
@@ -67,14 +77,19 @@ func (db *Database) resolveConflicts(ctx context.Context, st *sql.Insert, to *st
 	return nil, duplicateKey(r, b, int(clash[0]))
 }
 
-func duplicateKey(r *catalog.Relation, b *row.Batch, i int) error {
+// keyText is the primary key of a row, as "(columns) = (values)".
+func keyText(r *catalog.Relation, b *row.Batch, i int) string {
 	var names, vals []string
 	for _, k := range r.Key {
 		names = append(names, r.Columns[k].Name)
 		vals = append(vals, string(row.AppendText(nil, &b.Cols[k], i)))
 	}
+	return fmt.Sprintf("(%s) = (%s)", strings.Join(names, ", "), strings.Join(vals, ", "))
+}
+
+func duplicateKey(r *catalog.Relation, b *row.Batch, i int) error {
 	return fault.New(fault.UniqueViolation, "table %q already has a row with this primary key", r.Name).
-		WithDetail("(%s) = (%s)", strings.Join(names, ", "), strings.Join(vals, ", ")).
+		WithDetail("%s", keyText(r, b, i)).
 		WithHint("use INSERT OR REPLACE, or INSERT … ON CONFLICT DO UPDATE SET … or DO NOTHING")
 }
 
@@ -112,7 +127,7 @@ func (db *Database) updateConflicts(ctx context.Context, st *sql.Insert, to *sto
 	if err != nil {
 		return nil, err
 	}
-	target := sql.Quote(r.Name)
+	target := sql.Quote(cmp.Or(st.Alias.Name, r.Name))
 	cols := make([]string, len(r.Columns))
 	for i, col := range r.Columns {
 		cols[i] = target + "." + sql.Quote(col.Name)
@@ -124,7 +139,7 @@ func (db *Database) updateConflicts(ctx context.Context, st *sql.Insert, to *sto
 	for _, k := range r.Key {
 		on = append(on, fmt.Sprintf("%s.%s = excluded.%s", target, sql.Quote(r.Columns[k].Name), sql.Quote(r.Columns[k].Name)))
 	}
-	text := fmt.Sprintf("SELECT %s FROM %s JOIN %s AS excluded ON %s", strings.Join(cols, ", "), sql.Quote(r.Name), literalRows(r, b, clash), strings.Join(on, " AND "))
+	text := fmt.Sprintf("SELECT %s FROM %s AS %s JOIN %s AS excluded ON %s", strings.Join(cols, ", "), sql.Quote(r.Name), target, literalRows(r, b, clash), strings.Join(on, " AND "))
 	if c.Where != nil {
 		text += " WHERE (" + c.Where.SQL + ")"
 	}

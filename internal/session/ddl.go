@@ -258,7 +258,8 @@ type boundView struct {
 // bindView binds a view's query, renames its columns and finds what it reads.
 func (db *Database) bindView(ctx context.Context, whole, name string, rename []sql.Ident, query sql.Text) (*boundView, error) {
 	if n, _, err := sql.Params(query.SQL); err != nil || n > 0 {
-		return nil, fault.New(fault.UndefinedParameter, "a view's query cannot have parameters").At(sql.PositionAt(whole, query.Pos))
+		return nil, fault.New(fault.UndefinedParameter, "a view's query cannot have parameters").
+			WithHint("write the values into the view's definition, or filter in the query that reads it").At(sql.PositionAt(whole, query.Pos))
 	}
 	text, m := sql.ForDuckDB(query.SQL, nil)
 	planned, err := db.planner.Plan(ctx, text)
@@ -302,7 +303,7 @@ func (db *Database) dependencies(relations []string, query string) ([]uint64, er
 	var ids []uint64
 	for _, n := range relations {
 		if db.system[catalog.Fold(n)] != nil {
-			return nil, fault.New(fault.FeatureNotSupported, "%s is computed when it is read and cannot be part of a view", n)
+			return nil, fault.New(fault.FeatureNotSupported, "%s is computed when it is read and cannot be part of a view", n).WithHint("ask for it in the query that reads the view")
 		}
 		r, err := db.catalog.Lookup(n)
 		if err != nil {

@@ -124,6 +124,8 @@ func TestReturning(t *testing.T) {
 	r.want(`INSERT INTO s (n) SELECT i FROM range(3) r(i) RETURNING n + 1 AS m, x`, "1|d", "2|d", "3|d")
 	r.want(`INSERT INTO t VALUES (1, 1, 'again'), (3, 3, 'c') ON CONFLICT DO NOTHING RETURNING id`, "3")
 	r.want(`INSERT INTO t VALUES (1, 1, 'x'), (4, 4, 'd') ON CONFLICT (id) DO UPDATE SET n = t.n + excluded.n RETURNING id, n, name`, "1|6|a", "4|4|d")
+	r.want(`INSERT INTO t AS u VALUES (4, 1, 'e') ON CONFLICT (id) DO UPDATE SET n = u.n + excluded.n WHERE u.n > 3 RETURNING u.n`, "5")
+	r.fails("21000", `INSERT INTO t VALUES (7, 1, 'x'), (7, 2, 'y') ON CONFLICT (id) DO UPDATE SET n = excluded.n`)
 	r.want(`INSERT OR REPLACE INTO t VALUES (4, 40, 'D') RETURNING t.n`, "40")
 	r.want(`UPDATE t AS u SET n = u.n + d.k FROM (SELECT 1 AS id, 100 AS k) d WHERE u.id = d.id RETURNING u.id, u.n, upper(name)`, "1|106|A")
 	r.want(`UPDATE t SET id = id + 10 WHERE id > 2 RETURNING id`, "13", "14")
