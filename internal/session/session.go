@@ -515,6 +515,10 @@ func (s *Session) truncate(ctx context.Context, whole string, st *sql.Truncate) 
 
 // explain describes how a statement is run: the dataflow of a query that is kept up to date, or how it is read.
 func (s *Session) explain(ctx context.Context, whole string, st *sql.Explain) (*Result, error) {
+	if st.Analyze {
+		return nil, fault.New(fault.FeatureNotSupported, "EXPLAIN ANALYZE is not available").
+			WithHint("EXPLAIN shows how a query is read and maintained; tidemill.view_status tells what a view costs")
+	}
 	var query sql.Text
 	switch inner := st.Statement.(type) {
 	case *sql.Select:

@@ -86,6 +86,7 @@ var refusedStatements = []struct{ statement, message, hint string }{
 	{"DELETE FROM s", "cannot delete from", ""},
 	{"COPY a FROM 'file.csv'", "no files of the server", "tidemill load"},
 	{"EXPLAIN INSERT INTO b VALUES ('x', 1, 2)", "EXPLAIN of INSERT", "EXPLAIN takes"},
+	{"EXPLAIN ANALYZE SELECT k FROM a", "EXPLAIN ANALYZE", "tidemill.view_status"},
 	{"SET VARIABLE x = 1", "variables", "parameter"},
 	{"LISTEN x", "LISTEN", "SUBSCRIBE"},
 	{"LOCK TABLE a", "LOCK", "No lock is needed"},
