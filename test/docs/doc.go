@@ -1,6 +1,6 @@
 // Package docs runs the examples of the documents: what a reader copies works, and says what the document says.
 //
-// Each section of docs/sql.md that begins with "## " is a session of psql with a fresh node, in the order in which it is written. Its blocks of
+// Each section of docs/sql.md and README.md that begins with "## " is a session of psql with a fresh node, in the order in which it is written. Its blocks of
 // language sql are examples, all of which are run; what a statement answers stands behind it, in lines that begin with "-->":
 //
 //	SELECT zone, count(*) AS sensors FROM sensors GROUP BY zone ORDER BY zone;

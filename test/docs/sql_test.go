@@ -23,11 +23,14 @@ var (
 	sectionFlag = flag.String("docs.section", "", "only sections whose heading contains this")
 )
 
-const reference = "../../docs/sql.md"
-
 // TestReference runs every example of the SQL reference.
-func TestReference(t *testing.T) {
-	text, err := os.ReadFile(reference)
+func TestReference(t *testing.T) { runDocument(t, "../../docs/sql.md") }
+
+// TestReadme runs those of the README.
+func TestReadme(t *testing.T) { runDocument(t, "../../README.md") }
+
+func runDocument(t *testing.T, path string) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +48,7 @@ func TestReference(t *testing.T) {
 		t.Run(s.title, func(t *testing.T) { ran += runSection(t, s) })
 	}
 	if *writeFlag {
-		if err := os.WriteFile(reference, []byte(joined(string(text), sections)), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(joined(string(text), sections)), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
