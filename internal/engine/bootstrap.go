@@ -18,12 +18,14 @@ const backlogBytes = 256 << 20
 
 // bootstrap is a view that is being built beside the running ones.
 type bootstrap struct {
-	view   *viewState
-	tick   uint64 // the tick whose content it starts from
-	from   *Snapshot
-	now    int64 // the wall-clock time of that tick, and what the clocks showed
-	marks  marks
-	limits limits
+	view    *viewState
+	tick    uint64 // the tick whose content it starts from
+	from    *Snapshot
+	now     int64  // the wall-clock time of that tick
+	at      int64  // how far the clocks had come
+	seen    timing // what the clocks have shown since; the loop's own
+	limited int64  // the latest event time that moves a watermark, at that tick
+	mark    int64  // the watermark at that tick, as far as the clocks and the views that this one reads show it; later of the last tick kept
 
 	mu      sync.Mutex
 	backlog []Tick // of the ticks since
@@ -54,7 +56,10 @@ func (e *Engine) AddView(ctx context.Context, rel *catalog.Relation, graph *data
 	err := e.build(ctx, b)
 	if err != nil {
 		b.end(err)
-		_ = e.call(context.Background(), func() { delete(e.booting, b) })
+		_ = e.call(context.Background(), func() {
+			delete(e.booting, b)
+			e.follow()
+		})
 		graph.Close()
 		if e.ctx.Err() != nil {
 			return ErrClosed
@@ -71,17 +76,25 @@ func (e *Engine) begin(b *bootstrap) {
 	}
 	b.from = e.Snapshot(ids...)
 	b.tick = b.from.Tick
-	b.now, b.marks, b.limits = e.opts.Now().UnixMicro(), e.marks(), e.futureLimits()
-	b.view.time.streams = e.clockedStreams(b.view)
-	b.view.time.resolution = b.view.graph.Resolution()
+	b.now, b.at = e.opts.Now().UnixMicro(), e.clocks.now
+	b.view.time = newTiming(e.clockedStreams(b.view), b.view.graph.Resolution().Microseconds())
+	b.seen = newTiming(b.view.time.streams, 0)
+	b.seen.observe(e.clocks.of)
+	for _, v := range e.views {
+		if slices.Equal(v.time.streams, b.seen.streams) {
+			b.seen.mark = max(b.seen.mark, v.time.mark)
+		}
+	}
+	b.mark, b.limited = b.seen.mark, e.clocks.limit(b.seen.streams)
 	e.booting[b] = true
+	e.follow()
 }
 
 // clockedStreams lists the streams with a watermark that a view reads, itself or through other views.
 func (e *Engine) clockedStreams(v *viewState) []uint64 {
 	var ids []uint64
 	for _, id := range v.reads {
-		if e.clocks[id] != nil {
+		if e.clocks.of[id] != nil {
 			ids = append(ids, id)
 		}
 		for _, other := range e.views {
@@ -97,14 +110,15 @@ func (e *Engine) clockedStreams(v *viewState) []uint64 {
 // build feeds the view with its inputs' content, then with the ticks since, and joins.
 func (e *Engine) build(ctx context.Context, b *bootstrap) error {
 	defer b.from.Close()
-	b.view.time.at(b.view.graph, b.now, nil, b.limits.of(b.view.time.streams))
+	b.view.time.at(b.view.graph, b.now)
+	first := Tick{now: b.now, mark: b.mark, limit: b.limited}
 	if err := b.apply(e, map[string]*row.Batch{}); err != nil {
 		return err
 	}
-	var timed []string
+	timed := map[uint64]string{}
 	for name, id := range b.view.reads {
-		if _, clocked := b.marks[id]; clocked {
-			timed = append(timed, name)
+		if slices.Contains(b.view.time.streams, id) {
+			timed[id] = name
 			continue
 		}
 		it, err := b.from.Scan(ctx, id, nil)
@@ -121,7 +135,7 @@ func (e *Engine) build(ctx context.Context, b *bootstrap) error {
 		return err
 	}
 	b.from.Close()
-	if err := b.applyTick(e, Tick{now: b.now, marks: b.marks, limits: b.limits}); err != nil {
+	if err := b.applyTick(e, first); err != nil {
 		return err
 	}
 	for {
@@ -175,7 +189,8 @@ func (b *bootstrap) applyTick(e *Engine, t Tick) error {
 			in[name] = d
 		}
 	}
-	moved := b.view.timed() && b.view.time.at(b.view.graph, t.now, t.marks, t.limits.of(b.view.time.streams))
+	b.view.time.mark, b.view.time.limit = max(b.view.time.mark, t.mark), t.limit
+	moved := b.view.timed() && b.view.time.at(b.view.graph, t.now)
 	if len(in) == 0 && !moved {
 		return nil
 	}
@@ -196,6 +211,7 @@ func (e *Engine) join(ctx context.Context, b *bootstrap, ticks []Tick) error {
 		}
 		delete(e.booting, b)
 		e.views = append(e.views, b.view)
+		e.follow()
 		e.begun(b.view)
 		b.end(nil)
 	})
@@ -238,7 +254,7 @@ func (e *Engine) readable(v *viewState) error {
 
 // add keeps a tick's changes of the relations the view reads.
 func (b *bootstrap) add(t Tick) {
-	kept := Tick{Number: t.Number, Changes: map[uint64]*row.Batch{}, now: t.now, marks: t.marks, limits: t.limits}
+	kept := Tick{Number: t.Number, Changes: map[uint64]*row.Batch{}, now: t.now, mark: b.seen.mark, limit: b.seen.limit}
 	var size int64
 	for _, id := range b.view.reads {
 		if d := t.Changes[id]; d != nil {
@@ -246,9 +262,10 @@ func (b *bootstrap) add(t Tick) {
 			size += d.Size()
 		}
 	}
-	if len(kept.Changes) == 0 {
+	if len(kept.Changes) == 0 && kept.mark == b.mark {
 		return
 	}
+	b.mark = kept.mark
 	b.mu.Lock()
 	b.backlog = append(b.backlog, kept)
 	b.bytes += size
@@ -316,7 +333,8 @@ func (e *Engine) Drop(ctx context.Context, id uint64) error {
 			return v.rel.ID == id
 		})
 		e.published.Lock()
-		delete(e.clocks, id)
+		delete(e.clocks.of, id)
+		e.follow()
 		delete(e.published.stores, id)
 		delete(e.published.decoders, id)
 		delete(e.published.applied, id)

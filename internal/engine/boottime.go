@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/tidemill/tidemill/internal/log"
 	"github.com/tidemill/tidemill/internal/record"
@@ -13,23 +12,24 @@ import (
 // feedRows bounds the rows of one step over history.
 const feedRows = 64 << 10
 
-// feedTimed feeds a view with the history of streams that have a watermark: group by group in the order in which the log took them, with
-// the watermark as it was then, so that what was late is late again.
-func (b *bootstrap) feedTimed(ctx context.Context, e *Engine, names []string) error {
+// feedTimed feeds a view with the history of streams that have a watermark, given by ID and name: group by group in the order in which the log took
+// them, with the watermark as it was then, so that what was late is late again. Of streams that the view reads through other views
+// only the watermark counts.
+func (b *bootstrap) feedTimed(ctx context.Context, e *Engine, names map[uint64]string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	slices.Sort(names)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	f := timedFeed{b: b, e: e}
-	for _, name := range names {
-		h, err := f.open(ctx, name)
+	f := timedFeed{b: b, e: e, clocks: newClocks()}
+	for _, id := range b.view.time.streams {
+		h, err := f.open(ctx, id, names[id])
 		if err != nil {
 			return err
 		}
 		f.histories = append(f.histories, h)
 	}
+	f.clocks.follow([]*timing{&b.view.time})
 	defer func() {
 		cancel()
 		for _, h := range f.histories {
@@ -45,32 +45,32 @@ type timedFeed struct {
 	b         *bootstrap
 	e         *Engine
 	histories []*history
-	now       int64
+	clocks    *clocks
 	step      map[string][]*row.Batch
 	rows      int
+	last      lastGroup
 }
 
 // history is one stream's, read ahead by a bounded number of groups.
 type history struct {
-	name   string
+	name   string // empty: the view does not read it itself
 	id     uint64
-	clock  *clock
 	groups chan group
 	err    error // valid once groups is closed
 	head   *group
 }
 
-func (f *timedFeed) open(ctx context.Context, name string) (*history, error) {
-	id := f.b.view.reads[name]
+func (f *timedFeed) open(ctx context.Context, id uint64, name string) (*history, error) {
 	f.e.queues.Lock()
 	in := f.e.queues.inputs[id]
 	f.e.queues.Unlock()
 	end, ok := f.b.from.applied[id]
 	d := f.b.from.decoders[id]
 	if in == nil || in.time == nil || d == nil || !ok {
-		return nil, fmt.Errorf("reading %s: relation %d is gone", name, id)
+		return nil, fmt.Errorf("reading the history of relation %d: it is gone", id)
 	}
-	h := &history{name: name, id: id, clock: newClock(*in.time), groups: make(chan group, 8)}
+	f.clocks.add(id, newClock(*in.time))
+	h := &history{name: name, id: id, groups: make(chan group, 8)}
 	started := f.e.spawn(func() {
 		defer close(h.groups)
 		var open group
@@ -108,7 +108,7 @@ func (e *Engine) gather(t *EventTime, d *decoder, rec log.Record, open *group) e
 	}
 	open.batches = append(open.batches, b)
 	open.rows += b.Len
-	open.taken = h.Ingested.UnixMicro()
+	open.taken, open.tx = h.Ingested.UnixMicro(), h.Tx
 	open.spans = append(open.spans, t.spansOf(d.rel, b, rec.Partition, h.Ingested)...)
 	return nil
 }
@@ -121,22 +121,25 @@ func (f *timedFeed) run(ctx context.Context) error {
 			return err
 		}
 		if h == nil {
-			return f.flush(ctx)
+			if err := f.flush(ctx); err != nil {
+				return err
+			}
+			f.clocks.pass(f.b.at)
+			return nil
 		}
 		g := h.head
 		h.head = nil
-		f.now = max(f.now, g.taken)
-		for _, o := range f.histories {
-			o.clock.expire(f.now)
-		}
-		if h.clock.behind(g.spans) || f.rows+g.rows > feedRows {
+		if !f.last.continues(h.id, g) && f.clocks.behind(h.id, g.taken, g.spans) || f.rows+g.rows > feedRows {
 			if err := f.flush(ctx); err != nil {
 				return err
 			}
 		}
-		h.clock.take(g.spans)
-		f.step[h.name] = append(f.step[h.name], g.batches...)
-		f.rows += g.rows
+		f.last = lastGroup{h.id, g.tx}
+		f.clocks.take(h.id, g.taken, g.spans)
+		if h.name != "" {
+			f.step[h.name] = append(f.step[h.name], g.batches...)
+			f.rows += g.rows
+		}
 	}
 }
 
@@ -148,7 +151,7 @@ func (f *timedFeed) earliest() (*history, error) {
 			g, ok := <-h.groups
 			if !ok {
 				if h.err != nil {
-					return nil, fmt.Errorf("reading %s: %w", h.name, h.err)
+					return nil, fmt.Errorf("reading the history of relation %d: %w", h.id, h.err)
 				}
 				continue
 			}
@@ -166,12 +169,7 @@ func (f *timedFeed) flush(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	m, l := make(marks, len(f.histories)), make(limits, len(f.histories))
-	for _, h := range f.histories {
-		m[h.id] = clockMark{h.clock.mark, h.clock.idle}
-		l[h.id] = f.now + h.clock.of.FutureLimit.Microseconds()
-		h.clock.begin()
-	}
+	f.clocks.begin()
 	in := map[string]*row.Batch{}
 	for name, batches := range f.step {
 		if b := row.Concat(batches); b != nil && b.Len > 0 {
@@ -179,6 +177,7 @@ func (f *timedFeed) flush(ctx context.Context) error {
 		}
 	}
 	f.step, f.rows = map[string][]*row.Batch{}, 0
-	f.b.view.time.at(f.b.view.graph, f.b.now, m, l.of(f.b.view.time.streams))
+	f.b.view.time.limit = f.clocks.limit(f.b.view.time.streams)
+	f.b.view.time.at(f.b.view.graph, f.b.now)
 	return f.b.apply(f.e, in)
 }

@@ -31,7 +31,7 @@ type clock struct {
 	parts map[uint16]*partClock
 	keys  *keyClocks // of a stream with a watermark per key
 	mark  int64      // dataflow.NoWatermark until the first event with a time
-	begun int64      // the mark when the tick began
+	moved bool       // since the tick began
 	seen  int64      // when the last record was taken into the log, microseconds; at first the stream's creation
 	idle  bool
 }
@@ -43,7 +43,7 @@ type partClock struct {
 }
 
 func newClock(of EventTime) *clock {
-	c := &clock{of: of, parts: map[uint16]*partClock{}, mark: dataflow.NoWatermark, begun: dataflow.NoWatermark, seen: of.Created.UnixMicro()}
+	c := &clock{of: of, parts: map[uint16]*partClock{}, mark: dataflow.NoWatermark, seen: of.Created.UnixMicro()}
 	if of.Per != nil {
 		c.keys = newKeyClocks()
 	}
@@ -86,10 +86,31 @@ func (t *EventTime) spanOf(rel *catalog.Relation, b *row.Batch, partition uint16
 	return s
 }
 
+// nextIdle is when the next partition becomes idle if nothing comes.
+func (c *clock) nextIdle() int64 {
+	next, timeout := int64(math.MaxInt64), c.of.IdleTimeout.Microseconds()
+	if !c.idle {
+		next = c.seen + timeout
+	}
+	if c.keys != nil {
+		if first, ok := c.keys.seen.Min(); ok {
+			next = min(next, first.at+timeout)
+		}
+	}
+	for _, p := range c.parts {
+		if !p.idle {
+			next = min(next, p.seen+timeout)
+		}
+	}
+	return next
+}
+
 // expire makes partitions idle that had no record for long, and moves the mark to that of the others.
 func (c *clock) expire(now int64) {
 	timeout := c.of.IdleTimeout.Microseconds()
-	c.idle = now-c.seen >= timeout
+	if !c.idle && now-c.seen >= timeout {
+		c.idle, c.moved = true, true
+	}
 	if c.keys != nil {
 		c.keys.expire(now - timeout)
 		c.settle()
@@ -97,8 +118,8 @@ func (c *clock) expire(now int64) {
 	}
 	changed := false
 	for _, p := range c.parts {
-		if idle := now-p.seen >= timeout; idle != p.idle {
-			p.idle, changed = idle, true
+		if !p.idle && now-p.seen >= timeout {
+			p.idle, changed = true, true
 		}
 	}
 	if changed {
@@ -106,8 +127,9 @@ func (c *clock) expire(now int64) {
 	}
 }
 
-// take moves the clock by what a group brings.
-func (c *clock) take(spans []span) {
+// take moves the clock by what a group brings; it reports whether that changed what it shows.
+func (c *clock) take(spans []span) (changed bool) {
+	mark, idle := c.mark, c.idle
 	for _, s := range spans {
 		if c.of.Per != nil {
 			c.seen, c.idle = max(c.seen, s.ingested), false
@@ -126,6 +148,9 @@ func (c *clock) take(spans []span) {
 		}
 	}
 	c.settle()
+	changed = c.mark != mark || c.idle != idle
+	c.moved = c.moved || changed
+	return changed
 }
 
 func (c *clock) settle() {
@@ -142,100 +167,12 @@ func (c *clock) settle() {
 		return // all are idle: the mark holds
 	}
 	if mark, ok := c.of.Mark(least); ok && mark > c.mark {
-		c.mark = mark
+		c.mark, c.moved = mark, true
 	}
-}
-
-// behind reports whether a group has rows that were on time when the tick began and are late by what the tick has taken since.
-func (c *clock) behind(spans []span) bool {
-	if c.keys != nil && c.behindKey(spans) {
-		return true
-	}
-	if c.mark == c.begun {
-		return false
-	}
-	for _, s := range spans {
-		if s.timed && s.earliest < c.mark {
-			return true
-		}
-	}
-	return false
-}
-
-// marks is what the clocks showed after a tick, by stream.
-type marks map[uint64]clockMark
-
-type clockMark struct {
-	mark int64
-	idle bool
-}
-
-// of is the watermark of several streams together: the least of those that are not idle. ok is false if all are idle, or if none is known.
-func (m marks) of(streams []uint64) (mark int64, ok bool) {
-	mark = math.MaxInt64
-	for _, id := range streams {
-		c, known := m[id]
-		if !known || c.idle {
-			continue
-		}
-		mark, ok = min(mark, c.mark), true
-	}
-	return mark, ok && mark != dataflow.NoWatermark
-}
-
-// timing is what a view knows of time. It belongs to the loop, or to the view's bootstrap before it joins.
-type timing struct {
-	streams    []uint64 // whose watermarks count, nil for none
-	resolution time.Duration
-	times      dataflow.Times
-}
-
-// at sets the times for a step after which the clocks show m, at a wall-clock time; moved reports whether the graph may have something to do
-// because of it. limit is the latest event time that moves a watermark.
-func (t *timing) at(g *dataflow.Graph, now int64, m marks, limit int64) (moved bool) {
-	next := t.times
-	next.Before, next.Limit = next.After, limit
-	if mark, ok := m.of(t.streams); ok && mark > next.After {
-		next.After = mark
-	}
-	moved = next.After != next.Before
-	if g.AsksForTime() {
-		r := t.resolution.Microseconds()
-		if now -= now % r; now > next.Now {
-			next.Now, moved = now, true
-		}
-	}
-	t.times = next
-	g.SetTimes(next)
-	return moved
 }
 
 // timed reports whether time means anything to the view.
 func (v *viewState) timed() bool { return len(v.time.streams) > 0 || v.graph.AsksForTime() }
-
-// beginClocks notes where the clocks are when a tick begins.
-func (e *Engine) beginClocks() {
-	now := e.logTime
-	if !e.replaying {
-		now = max(now, e.opts.Now().UnixMicro())
-	}
-	for _, c := range e.clocks {
-		c.expire(now)
-		c.begin()
-	}
-}
-
-// marks is what the clocks show.
-func (e *Engine) marks() marks {
-	if len(e.clocks) == 0 {
-		return nil
-	}
-	m := make(marks, len(e.clocks))
-	for id, c := range e.clocks {
-		m[id] = clockMark{c.mark, c.idle}
-	}
-	return m
-}
 
 // nextMoment is when the loop has to look at the time again although nothing comes in, nil for never.
 func (e *Engine) nextMoment() <-chan time.Time {
@@ -244,7 +181,7 @@ func (e *Engine) nextMoment() <-chan time.Time {
 		if v.stopped != nil || !v.timed() {
 			continue
 		}
-		r := v.time.resolution
+		r := time.Duration(v.time.resolution) * time.Microsecond
 		if !v.graph.AsksForTime() {
 			r = time.Second // idleness
 		}
@@ -259,37 +196,9 @@ func (e *Engine) nextMoment() <-chan time.Time {
 	return e.opts.After(now.Truncate(wait).Add(wait).Sub(now))
 }
 
-// limits are the latest event times that move the watermarks of streams with one per key.
-type limits map[uint64]int64
-
-// of is the least of several streams', 0 for none.
-func (l limits) of(streams []uint64) int64 {
-	least := int64(0)
-	for _, id := range streams {
-		if at, ok := l[id]; ok && (least == 0 || at < least) {
-			least = at
-		}
-	}
-	return least
-}
-
-func (e *Engine) futureLimits() limits {
-	var l limits
-	for id, c := range e.clocks {
-		if c.keys == nil {
-			continue
-		}
-		if l == nil {
-			l = limits{}
-		}
-		l[id] = e.logTime + c.of.FutureLimit.Microseconds()
-	}
-	return l
-}
-
-// begin notes where the clock is when a tick begins.
+// begin begins a tick.
 func (c *clock) begin() {
-	c.begun = c.mark
+	c.moved = false
 	if c.keys != nil {
 		c.keys.begin()
 	}

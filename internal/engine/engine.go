@@ -49,10 +49,9 @@ type Options struct {
 type Tick struct {
 	Number  uint64
 	Changes map[uint64]*row.Batch
-	// now is the wall-clock time of the tick in microseconds, marks what the clocks showed after it.
-	now    int64
-	marks  marks
-	limits limits
+	// now is the wall-clock time of the tick in microseconds. Of a tick that is kept for a view, mark is the view's watermark after it, limit the latest
+	// event time that moves it.
+	now, mark, limit int64
 	// Stopped says which relations stopped at an error, nil for none; nothing follows for them.
 	Stopped map[uint64]error
 }
@@ -79,8 +78,7 @@ type Engine struct {
 	views   []*viewState // dependencies before dependents
 	booting map[*bootstrap]bool
 	halted  map[uint64]error // stopped since the last report
-	clocks  map[uint64]*clock
-	logTime int64 // when the latest record that was taken came into the log, microseconds
+	clocks  *clocks
 	// replaying says that what is taken was in the log before the start: only the log's own time counts.
 	replaying bool
 	momentDue <-chan time.Time
@@ -123,7 +121,7 @@ func New(o Options) *Engine {
 	if o.After == nil {
 		o.After = time.After
 	}
-	e := &Engine{clocks: map[uint64]*clock{}, replaying: true, opts: o, logger: o.Logger, wake: make(chan struct{}, 1), calls: make(chan func()), tick: 1, booting: map[*bootstrap]bool{}}
+	e := &Engine{clocks: newClocks(), replaying: true, opts: o, logger: o.Logger, wake: make(chan struct{}, 1), calls: make(chan func()), tick: 1, booting: map[*bootstrap]bool{}}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.queues.inputs = map[uint64]*input{}
 	e.queues.committed = map[record.TxID][]uint64{}

@@ -27,6 +27,7 @@ type input struct {
 	queue       []group
 	queuedBytes int64
 	gone        bool
+	replayed    bool // what was in the log at the start is queued or taken
 	failed      bool // nothing more comes: its reader stopped at an error
 
 	first atomic.Uint64 // the offset of the first record that was read
@@ -60,7 +61,7 @@ func (e *Engine) AddInput(rel *catalog.Relation, store *view.Store, started bool
 		in.time = e.opts.EventTime(rel)
 	}
 	if in.time != nil {
-		if err := e.call(context.Background(), func() { e.clocks[rel.ID] = newClock(*in.time) }); err != nil {
+		if err := e.call(context.Background(), func() { e.clocks.add(rel.ID, newClock(*in.time)) }); err != nil {
 			return err
 		}
 	}
@@ -96,6 +97,10 @@ func (e *Engine) startReader(in *input, end log.Offset, replayed chan<- error) b
 		r := reader{e: e, in: in, ctx: ctx}
 		if replayed != nil {
 			err := e.read(ctx, in, func() error { return e.opts.Log.ReadRange(ctx, in.rel.Topic(), 0, end, r.take) })
+			e.queues.Lock()
+			in.replayed = true
+			e.queues.Unlock()
+			e.signal() // streams with a watermark wait for each other
 			replayed <- err
 		}
 		if !e.hasFailed(in) {
@@ -237,33 +242,50 @@ type taken struct {
 func (e *Engine) takeQueued() (took []taken, more bool) {
 	e.queues.Lock()
 	defer e.queues.Unlock()
+	// A transaction comes first: what of it is late depends on what the ticks before have taken alone.
+	took, applied := e.takeTransactionLocked(nil)
 	budget := e.opts.TickRows
 	ids := make([]uint64, 0, len(e.queues.inputs))
+	var timed []*input
 	for id, in := range e.queues.inputs {
-		if len(in.queue) > 0 {
+		switch {
+		case in.time != nil:
+			timed = append(timed, in)
+		case len(in.queue) > 0:
 			ids = append(ids, id)
 		}
 	}
-	slices.Sort(ids)
-	for k, id := range ids {
-		in := e.queues.inputs[id]
-		t, left := e.takeFromLocked(in, max(1, budget/(len(ids)-k)))
+	take := func(t taken) {
 		for i := range t.groups {
 			budget -= t.groups[i].rows
 		}
 		if t.end > 0 {
-			took = append(took, t)
+			took = addGroups(took, t)
 		}
+	}
+	if len(timed) > 0 {
+		var ts []taken
+		ts, more = e.takeTimedLocked(timed, max(1, budget*len(timed)/(len(timed)+len(ids))))
+		for _, t := range ts {
+			take(t)
+		}
+	}
+	slices.Sort(ids)
+	for k, id := range ids {
+		t, left := e.takeFromLocked(e.queues.inputs[id], max(1, budget/(len(ids)-k)))
+		take(t)
 		more = more || left
 	}
-	took, applied := e.takeTransactionLocked(took)
+	if !applied {
+		applied = e.transactionReadyLocked()
+	}
 	return took, more || applied
 }
 
 // takeFromLocked takes groups from one input up to the first that belongs to an open transaction.
 func (e *Engine) takeFromLocked(in *input, rows int) (t taken, more bool) {
 	t.in = in
-	n, cut := 0, false
+	n := 0
 	for n < len(in.queue) && rows > 0 {
 		g := &in.queue[n]
 		if g.tx != (record.TxID{}) {
@@ -272,52 +294,20 @@ func (e *Engine) takeFromLocked(in *input, rows int) (t taken, more bool) {
 				break
 			}
 			if verdict == txApplied {
-				e.clockTake(in, g)
 				t.groups = append(t.groups, *g)
 			}
 			t.end = g.end
 			n++
 			continue
 		}
-		if e.clockBehind(in, g) {
-			cut = true
-			break
-		}
-		e.clockTake(in, g)
 		t.groups = append(t.groups, *g)
 		t.end = g.end
 		rows -= g.rows
 		n++
 	}
-	more = n < len(in.queue) && (rows <= 0 || cut)
+	more = n < len(in.queue) && rows <= 0
 	in.dropLocked(n)
 	return t, more
-}
-
-// clockTake moves the clocks by a group that a tick takes.
-func (e *Engine) clockTake(in *input, g *group) {
-	e.logTime = max(e.logTime, g.taken)
-	c := e.clocks[in.rel.ID]
-	if c == nil {
-		return
-	}
-	if e.replaying {
-		c.expire(g.taken)
-	}
-	c.take(g.spans)
-}
-
-// clockBehind reports whether a group has to wait for the next tick: by what this one has taken already it has late rows, which it would not have at the
-// tick's beginning. So what is late does not depend on how groups fall into ticks.
-func (e *Engine) clockBehind(in *input, g *group) bool {
-	c := e.clocks[in.rel.ID]
-	if c == nil {
-		return false
-	}
-	if e.replaying {
-		c.expire(g.taken)
-	}
-	return c.behind(g.spans)
 }
 
 func (in *input) dropLocked(n int) {
@@ -366,22 +356,39 @@ func (e *Engine) startedBefore(tx record.TxID) bool {
 	return epoch != e.opts.Epoch
 }
 
+// headsLocked returns how many groups there are at the head of each participant's queue up to a transaction's last; ready is false while one is not
+// there yet.
+func (e *Engine) headsLocked(tx record.TxID, participants []uint64) (lengths map[uint64]int, ready bool) {
+	lengths = make(map[uint64]int, len(participants))
+	for _, id := range participants {
+		in := e.queues.inputs[id]
+		if in == nil {
+			continue
+		}
+		n := e.headLocked(in, tx)
+		lengths[id] = n
+		// Of an input that stopped the rest never comes; nobody reads it.
+		if n == 0 && !in.failed {
+			return nil, false
+		}
+	}
+	return lengths, true
+}
+
+func (e *Engine) transactionReadyLocked() bool {
+	for tx, participants := range e.queues.committed {
+		if _, ready := e.headsLocked(tx, participants); ready {
+			return true
+		}
+	}
+	return false
+}
+
 // takeTransactionLocked adds a committed transaction whose groups are all at the head of their queues. Groups of others that were appended
 // between its own are taken with it.
 func (e *Engine) takeTransactionLocked(took []taken) ([]taken, bool) {
 	for tx, participants := range e.queues.committed {
-		lengths := make(map[uint64]int, len(participants))
-		ready := true
-		for _, id := range participants {
-			in := e.queues.inputs[id]
-			if in == nil {
-				continue
-			}
-			n := e.headLocked(in, tx)
-			lengths[id] = n
-			// Of an input that stopped the rest never comes; nobody reads it.
-			ready = ready && (n > 0 || in.failed)
-		}
+		lengths, ready := e.headsLocked(tx, participants)
 		if !ready {
 			continue
 		}
@@ -392,9 +399,9 @@ func (e *Engine) takeTransactionLocked(took []taken) ([]taken, bool) {
 			in := e.queues.inputs[id]
 			groups := slices.DeleteFunc(slices.Clone(in.queue[:n]), func(g group) bool { return e.isAbortedLocked(g.tx) })
 			for i := range groups {
-				e.clockTake(in, &groups[i])
+				e.clocks.take(id, groups[i].taken, groups[i].spans)
 			}
-			took = addGroups(took, in, groups)
+			took = addGroups(took, taken{in: in, groups: groups, end: groups[len(groups)-1].end})
 			in.dropLocked(n)
 		}
 		delete(e.queues.committed, tx)
@@ -428,14 +435,12 @@ func (e *Engine) headLocked(in *input, tx record.TxID) int {
 	return 0
 }
 
-func addGroups(took []taken, in *input, groups []group) []taken {
-	end := groups[len(groups)-1].end
+func addGroups(took []taken, t taken) []taken {
 	for i := range took {
-		if took[i].in == in {
-			took[i].groups = append(took[i].groups, groups...)
-			took[i].end = end
+		if took[i].in == t.in {
+			took[i].groups, took[i].end = append(took[i].groups, t.groups...), t.end
 			return took
 		}
 	}
-	return append(took, taken{in: in, groups: slices.Clone(groups), end: end})
+	return append(took, t)
 }

@@ -62,17 +62,20 @@ func (e *Engine) runTick() (more bool) {
 	for b := range e.booting {
 		b.waitForRoom(e.ctx, e.calls)
 	}
-	e.beginClocks()
+	e.clocks.begin()
+	now := e.opts.Now().UnixMicro()
 	took, more := e.takeQueued()
-	now, marks, limits := e.opts.Now().UnixMicro(), e.marks(), e.futureLimits()
-	moved := e.moveTimes(now, marks, limits)
+	if !more && !e.replaying {
+		e.clocks.pass(now) // what is queued counts by when the log took it
+	}
+	moved := e.moveTimes(now)
 	if len(took) == 0 && !moved {
 		e.progress.waiting.Store(0)
 		return more
 	}
 	e.progress.waiting.CompareAndSwap(0, time.Now().UnixNano())
 	e.tick++
-	t := Tick{Number: e.tick, Changes: map[uint64]*row.Batch{}, now: now, marks: marks, limits: limits}
+	t := Tick{Number: e.tick, Changes: map[uint64]*row.Batch{}, now: now}
 	applied := make(map[uint64]log.Offset, len(took))
 	for i := range took {
 		in := took[i].in
@@ -97,6 +100,7 @@ func (e *Engine) runTick() (more bool) {
 		e.stepView(v, t)
 	}
 	for b := range e.booting {
+		b.seen.limit = e.clocks.limit(b.seen.streams)
 		b.add(t)
 	}
 	t.Stopped, e.halted = e.halted, nil
@@ -166,11 +170,12 @@ func (e *Engine) stepView(v *viewState, t Tick) {
 }
 
 // moveTimes tells the views what time it is; it reports whether that alone gives one of them something to do.
-func (e *Engine) moveTimes(now int64, m marks, l limits) bool {
+func (e *Engine) moveTimes(now int64) bool {
 	some := false
 	for _, v := range e.views {
 		if v.stopped == nil && v.timed() {
-			v.moved = v.time.at(v.graph, now, m, l.of(v.time.streams)) || v.moved
+			v.time.limit = e.clocks.limit(v.time.streams)
+			v.moved = v.time.at(v.graph, now) || v.moved
 			some = some || v.moved
 		}
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/tidemill/tidemill/internal/row"
@@ -134,7 +135,7 @@ func (t *EventTimes) find(n Node) map[int][]TimeBound {
 	case *Sort, *Distinct:
 		return t.columns[n.Inputs()[0]]
 	case *Unnest:
-		return t.columns[n.Input]
+		return t.ofUnnest(n)
 	case *TopN:
 		return t.ofPartition(n.Input, n.Partition)
 	case *Window:
@@ -201,6 +202,35 @@ func (t *EventTimes) ofExprs(in Node, exprs []*Expr) map[int][]TimeBound {
 		}
 	}
 	return out
+}
+
+// ofUnnest bounds the elements of series that go up from a bounded start.
+func (t *EventTimes) ofUnnest(n *Unnest) map[int][]TimeBound {
+	out := maps.Clone(t.columns[n.Input])
+	for i, e := range n.Lists {
+		if start := ascendingFrom(e); start != nil {
+			if b := through(t.columns[n.Input], start); b != nil {
+				out[len(n.Input.Types())+i] = b
+			}
+		}
+	}
+	return out
+}
+
+// ascendingFrom is the least element of a list that e makes, nil if that is not known.
+func ascendingFrom(e *Expr) *Expr {
+	if e.Kind != Call || len(e.Args) != 3 || e.Name != "generate_series" && e.Name != "range" || !isTime(e.Args[0].Type) {
+		return nil
+	}
+	step := e.Args[2]
+	if step.Kind != Constant || step.Type.Kind != row.Interval || step.Value.Null {
+		return nil
+	}
+	v := step.Value.V
+	if v.Months < 0 || v.Days < 0 || v.Micros < 0 || v == (row.IntervalValue{}) {
+		return nil
+	}
+	return e.Args[0]
 }
 
 // ofPartition finds the bounded columns of rows that stand or fall with others of their partition: those it is made of.
@@ -370,15 +400,14 @@ func (t *EventTimes) ofJoin(n *Join) map[int][]TimeBound {
 		if own == nil {
 			return
 		}
-		if t.derived {
-			out[c+offset] = at(own, func(c int) (int, bool) { return c + offset, true })
-			return
-		}
 		for _, l := range limits {
 			if l.Mine.Kind == Column && l.Mine.Index == c && len(own)+len(l.Theirs) <= boundsMax {
-				out[c+offset] = together(concat(own, l.Theirs))
+				out[c+offset] = together(concat(own, l.Theirs)) // a row of the other side that is still to come can meet this one
 				return
 			}
+		}
+		if t.derived {
+			out[c+offset] = at(own, func(c int) (int, bool) { return c + offset, true })
 		}
 	}
 	for c, own := range t.columns[n.Left] {

@@ -1,0 +1,193 @@
+package engine
+
+import (
+	"math"
+	"slices"
+
+	"github.com/tidemill/tidemill/internal/dataflow"
+)
+
+// clocks are the clocks of several streams, with the views that follow them. What they show depends on the order of the records of all streams and on
+// when the log took them, but not on when somebody looks: time passes from one moment at which a partition becomes idle to the next.
+type clocks struct {
+	of      map[uint64]*clock
+	views   []*timing
+	related map[uint64][]*clock // by stream: those that a view follows together with it; made when it is asked for
+	now     int64               // how far time has come, microseconds
+	log     int64               // when the latest record that was taken came into the log
+	due     int64               // until then no partition becomes idle
+}
+
+func newClocks() *clocks { return &clocks{of: map[uint64]*clock{}, due: math.MaxInt64} }
+
+func (cs *clocks) add(id uint64, c *clock) {
+	cs.of[id] = c
+	cs.due, cs.related = min(cs.due, c.nextIdle()), nil
+}
+
+// follow replaces the views.
+func (cs *clocks) follow(views []*timing) { cs.views, cs.related = views, nil }
+
+// begin begins a tick.
+func (cs *clocks) begin() {
+	for _, c := range cs.of {
+		c.begin()
+	}
+}
+
+// pass lets time go on.
+func (cs *clocks) pass(now int64) {
+	for cs.due <= now {
+		next := int64(math.MaxInt64)
+		for _, c := range cs.of {
+			next = min(next, c.nextIdle())
+		}
+		cs.due = next
+		if next > now {
+			break
+		}
+		for _, c := range cs.of {
+			c.expire(next)
+		}
+		for _, t := range cs.views {
+			t.observe(cs.of)
+		}
+	}
+	cs.now = max(cs.now, now)
+}
+
+// take moves the clocks by a group of a stream that the log took at a time.
+func (cs *clocks) take(id uint64, taken int64, spans []span) {
+	cs.pass(max(cs.now, taken))
+	cs.log = max(cs.log, taken)
+	c := cs.of[id]
+	if c == nil {
+		return
+	}
+	if c.take(spans) {
+		cs.observe(id)
+	}
+	cs.due = min(cs.due, c.nextIdle())
+}
+
+// observe shows the views what a stream's clock has come to.
+func (cs *clocks) observe(id uint64) {
+	for _, t := range cs.views {
+		if slices.Contains(t.streams, id) {
+			t.observe(cs.of)
+		}
+	}
+}
+
+// behind reports whether a group has to wait for the next tick: it has rows that may be late by what this tick has taken, which they would not be at the
+// tick's beginning. So what is late does not depend on how groups fall into ticks.
+func (cs *clocks) behind(id uint64, taken int64, spans []span) bool {
+	own := cs.of[id]
+	if own == nil {
+		return false
+	}
+	cs.pass(max(cs.now, taken))
+	if own.keys != nil && own.behindKey(spans) {
+		return true
+	}
+	mark, moved := int64(math.MinInt64), false
+	for _, c := range cs.relatedTo(id) {
+		mark, moved = max(mark, c.mark), moved || c.moved
+	}
+	return moved && slices.ContainsFunc(spans, func(s span) bool { return s.timed && s.earliest < mark })
+}
+
+// limit is the latest event time that moves the watermark of the streams that have one per key, 0 if there are none.
+func (cs *clocks) limit(streams []uint64) int64 {
+	least := int64(0)
+	for _, id := range streams {
+		if c := cs.of[id]; c != nil && c.keys != nil {
+			if at := cs.log + c.of.FutureLimit.Microseconds(); least == 0 || at < least {
+				least = at
+			}
+		}
+	}
+	return least
+}
+
+func (cs *clocks) relatedTo(id uint64) []*clock {
+	if cs.related == nil {
+		cs.related = map[uint64][]*clock{}
+	}
+	found, ok := cs.related[id]
+	if ok {
+		return found
+	}
+	var ids []uint64
+	for _, t := range cs.views {
+		if slices.Contains(t.streams, id) {
+			ids = append(ids, t.streams...)
+		}
+	}
+	slices.Sort(ids)
+	for _, other := range slices.Compact(ids) {
+		if c := cs.of[other]; c != nil {
+			found = append(found, c)
+		}
+	}
+	cs.related[id] = found
+	return found
+}
+
+// timing is what a view knows of time. It belongs to the loop, or to the view's bootstrap before it joins.
+type timing struct {
+	streams []uint64 // whose watermarks count, nil for none
+	// mark is the highest that the watermark of the streams together was: the least of those that are not idle. While all are idle it holds.
+	mark       int64
+	limit      int64 // the latest event time that moves a watermark per key, 0 for none
+	resolution int64 // microseconds
+	times      dataflow.Times
+}
+
+func newTiming(streams []uint64, resolution int64) timing {
+	return timing{streams: streams, mark: dataflow.NoWatermark, resolution: resolution,
+		times: dataflow.Times{Before: dataflow.NoWatermark, After: dataflow.NoWatermark}}
+}
+
+func (t *timing) observe(of map[uint64]*clock) {
+	mark, some := int64(math.MaxInt64), false
+	for _, id := range t.streams {
+		if c := of[id]; c != nil && !c.idle {
+			mark, some = min(mark, c.mark), true
+		}
+	}
+	if some {
+		t.mark = max(t.mark, mark)
+	}
+}
+
+// at sets the times for the step that follows, at a wall-clock time; moved reports whether the graph may have something to do because of it.
+func (t *timing) at(g *dataflow.Graph, now int64) (moved bool) {
+	next := t.times
+	next.Before, next.After, next.Limit = next.After, t.mark, t.limit
+	moved = next.After != next.Before
+	if g.AsksForTime() {
+		if now -= now % t.resolution; now > next.Now {
+			next.Now, moved = now, true
+		}
+	}
+	t.times = next
+	g.SetTimes(next)
+	return moved
+}
+
+// follow tells the clocks which views there are.
+func (e *Engine) follow() {
+	var views []*timing
+	for _, v := range e.views {
+		if len(v.time.streams) > 0 {
+			views = append(views, &v.time)
+		}
+	}
+	for b := range e.booting {
+		if len(b.seen.streams) > 0 {
+			views = append(views, &b.seen)
+		}
+	}
+	e.clocks.follow(views)
+}
