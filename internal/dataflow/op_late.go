@@ -11,6 +11,7 @@ import (
 // never late. Rows that are below the watermark but whose group is still open pass.
 type lateOp struct {
 	relation string
+	columns  row.Schema
 	times    *Times
 	checks   []lateCheck
 	late     []Late
@@ -69,7 +70,7 @@ func (o *lateOp) note(b *row.Batch, i int) {
 	if c := &o.checks[0]; c.perKey != nil {
 		watermark = c.perKey.watermark(c.found[i])
 	}
-	o.late = append(o.late, Late{Relation: o.relation, Row: r, EventTime: row.Micros(&b.Cols[o.checks[0].column], i), Watermark: watermark})
+	o.late = append(o.late, Late{Relation: o.relation, Row: r, Columns: o.columns, EventTime: row.Micros(&b.Cols[o.checks[0].column], i), Watermark: watermark})
 }
 
 // find marks late rows; it makes late when it finds the first.
@@ -146,7 +147,7 @@ func (b *builder) addLate(n *plan.Get, src lowered) (lowered, error) {
 	}
 	nd := node{title: "leave out late rows of " + n.Relation, inputs: []int{src.node}, routes: []*router{nil}}
 	for range b.Workers {
-		op := &lateOp{relation: n.Relation, times: b.g.times}
+		op := &lateOp{relation: n.Relation, columns: b.Schema(n.Relation), times: b.g.times}
 		for k := range found {
 			c := lateCheck{column: n.Columns[own[k].Column]}
 			var err error

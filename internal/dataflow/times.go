@@ -27,8 +27,9 @@ type Times struct {
 // Late is a row that came too late for what it belongs to.
 type Late struct {
 	Relation string
-	// Row is the row of the relation, one row long, its weight being +1.
-	Row *row.Batch
+	// Row is the row of the relation, one row long, its weight being +1; Columns are its columns, which are the relation's when the graph was built.
+	Row     *row.Batch
+	Columns row.Schema
 	// EventTime is the row's, Watermark the one it was late by; microseconds since 1970-01-01 UTC.
 	EventTime, Watermark int64
 }

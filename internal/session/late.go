@@ -30,10 +30,7 @@ func (db *Database) noteLate(v *catalog.Relation, late []dataflow.Late) {
 	rows := make([][]any, 0, len(late))
 	for i := range late {
 		l := &late[i]
-		var event any
-		if r := db.catalog.Get(l.Relation); r != nil {
-			event = string(row.AppendRowJSON(nil, r.Columns, l.Row, 0))
-		}
+		event := string(row.AppendRowJSON(nil, l.Columns, l.Row, 0))
 		rows = append(rows, []any{now, v.Name, l.Relation, l.EventTime, l.Watermark, time.Duration(l.Watermark-l.EventTime) * time.Microsecond,
 			"the state it belongs to is closed", event})
 	}

@@ -197,7 +197,7 @@ func difference(got, want []string) string {
 // TestTimedViewsAgree wants views that were made late, and views after a restart, to be what views that were always there are: in their content and
 // in what was too late for them.
 func TestTimedViewsAgree(t *testing.T) {
-	seeds := 6
+	seeds := 4
 	if testing.Short() {
 		seeds = 2
 	}
