@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidemill/tidemill/internal/log"
 	"github.com/tidemill/tidemill/internal/log/memlog"
 	"github.com/tidemill/tidemill/internal/session"
 )
@@ -61,7 +62,7 @@ func (c *handClock) advance(d time.Duration) {
 // timed is a database whose clock the test moves, over a log that outlives it. It begins at noon of 2024-01-01.
 type timed struct {
 	t     *testing.T
-	log   *memlog.Log
+	log   log.Log
 	clock *handClock
 	db    *session.Database
 	*client
