@@ -17,7 +17,7 @@ func (d *decoder) delimJoin(o object) Node {
 	d.delims = d.delims[:len(d.delims)-1]
 	n := d.comparisons(d.joinKind(o), o, left, right)
 	if d.rowNumbered(children[0], left, exprs) {
-		return d.joinOutput(o, d.perRow(n, columns), n)
+		return d.joinOutput(o, d.perRow(n, columns, exprs), n)
 	}
 	return d.joinOutput(o, n, n)
 }
@@ -54,18 +54,6 @@ func (d *decoder) rowNumbered(window any, left Node, columns []*Expr) bool {
 	}
 	number := len(left.Types()) - 1
 	return slices.ContainsFunc(columns, func(c *Expr) bool { return c.Kind == Column && c.Index == number })
-}
-
-// perRow decodes a numbered join: what n.Right makes of a row of columns goes to the row of n.Left that has its number, and to no
-// other. So n is a map of its left rows wherever what lies between columns and n.Right is one.
-func (d *decoder) perRow(n *Join, columns Node) Node {
-	u := &Unsupported{What: "a subquery that is correlated by a list or a struct", Hint: "Correlate it by plain columns.", Width: n.Types(), Below: []Node{n.Left}}
-	for _, x := range Nodes(n.Right) {
-		if x, ok := x.(*Unsupported); ok && x.Hint == hintUnnest {
-			u.What, u.Hint = x.What, x.Hint
-		}
-	}
-	return u
 }
 
 var asOfKinds = map[JoinKind]JoinKind{Inner: AsOf, Left: AsOfLeft, Right: AsOfRight, Full: AsOfFull}
