@@ -499,25 +499,51 @@ func plan(c *plannerConn, sql string) (Planned, error) {
 	if err := describe(c, sql, &out); err != nil {
 		return Planned{}, err
 	}
-	if err := c.serialize.bind([]row.Value{row.StringValue(sql)}, sql); err != nil {
-		return Planned{}, err
+	var err error
+	if out.Plan, err = serialized(c.serialize, sql); isUnbound(err) {
+		out.Plan, err = unoptimized(c, sql)
 	}
-	r, err := c.serialize.execute(false, sql, 0)
 	if err != nil {
-		return Planned{}, err
-	}
-	defer capi.DestroyResult(r)
-	text, err := firstString(r)
-	if err != nil {
-		return Planned{}, err
-	}
-	if out.Plan, err = unwrapPlan([]byte(text), sql); err != nil {
 		return Planned{}, err
 	}
 	if err := refuseIsoYears(out.Plan, sql); err != nil {
 		return Planned{}, err
 	}
 	return out, nil
+}
+
+// serialized is the plan that a call of json_serialize_plan writes.
+func serialized(call *stmt, sql string) ([]byte, error) {
+	if err := call.bind([]row.Value{row.StringValue(sql)}, sql); err != nil {
+		return nil, err
+	}
+	r, err := call.execute(false, sql, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer capi.DestroyResult(r)
+	text, err := firstString(r)
+	if err != nil {
+		return nil, err
+	}
+	return unwrapPlan([]byte(text), sql)
+}
+
+// isUnbound reports whether the optimizer left a plan whose columns DuckDB does not find again, as it does with EXISTS in the step
+// of a recursive query.
+func isUnbound(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && strings.Contains(e.Message, "Failed to bind column reference")
+}
+
+// unoptimized plans as plan does, without the optimizer, of which the plan package has what matters most.
+func unoptimized(c *plannerConn, sql string) ([]byte, error) {
+	call, err := c.prepare("", "SELECT CAST(json_serialize_plan(?::VARCHAR, skip_null := true, optimize := false) AS VARCHAR)", "")
+	if err != nil {
+		return nil, err
+	}
+	defer call.close()
+	return serialized(call, sql)
 }
 
 // describe prepares the statement, which gives better errors than the serialization, and the names and types.

@@ -35,8 +35,8 @@ func (b *TimeBound) KeyThreshold() *Expr {
 	return b.Value.Substitute(func(*Expr) *Expr { return b.Mark })
 }
 
-// together drops what the watermark of a single key says from bounds of which there are several: then that of all together counts.
-func together(bounds []TimeBound) []TimeBound {
+// ofAllKeys drops what the watermark of a single key says from bounds of which there are several: then that of all together counts.
+func ofAllKeys(bounds []TimeBound) []TimeBound {
 	if len(bounds) < 2 {
 		return bounds
 	}
@@ -252,7 +252,7 @@ func (t *EventTimes) ofSetOp(n *SetOp) map[int][]TimeBound {
 	out := map[int][]TimeBound{}
 	for c, own := range t.columns[in[0]] {
 		if other := t.columns[in[1]][c]; other != nil && len(own)+len(other) <= boundsMax {
-			out[c] = together(concat(own, other))
+			out[c] = ofAllKeys(concat(own, other))
 		}
 	}
 	return out
@@ -317,7 +317,7 @@ columns:
 			all = append(all, bounds...)
 		}
 		if len(all) <= boundsMax {
-			out[c] = together(all)
+			out[c] = ofAllKeys(all)
 		}
 	}
 	return out
@@ -402,7 +402,7 @@ func (t *EventTimes) ofJoin(n *Join) map[int][]TimeBound {
 		}
 		for _, l := range limits {
 			if l.Mine.Kind == Column && l.Mine.Index == c && len(own)+len(l.Theirs) <= boundsMax {
-				out[c+offset] = together(concat(own, l.Theirs)) // a row of the other side that is still to come can meet this one
+				out[c+offset] = ofAllKeys(concat(own, l.Theirs)) // a row of the other side that is still to come can meet this one
 				return
 			}
 		}

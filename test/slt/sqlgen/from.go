@@ -158,11 +158,11 @@ func (g *Generator) asof(left *Node, scope []column) (*Node, []column) {
 		return nil, nil
 	}
 	alias, k, w, v := g.name("t"), g.name("x"), g.name("x"), g.name("x")
-	// DuckDB lets a null match a null where it executes a join with its sides exchanged.
+	// DuckDB lets a null time match where it executes a join with its sides exchanged.
 	right := leaf(fmt.Sprintf("(SELECT %s AS %s, %s AS %s, max(%s) AS %s FROM %s WHERE %s IS NOT NULL AND %s IS NOT NULL GROUP BY ALL) AS %s",
 		r.Columns[0].Name, k, when.Name, w, r.Columns[1].Name, v, r.Name, r.Columns[0].Name, when.Name, alias))
 	word := pick(g, []string{"ASOF JOIN", "ASOF LEFT JOIN"})
-	on := leaf(fmt.Sprintf("%s = %s.%s AND %s %s %s.%s", pick(g, keys).ref, alias, k, pick(g, times).ref, pick(g, []string{">=", ">", "<=", "<"}), alias, w))
+	on := leaf(fmt.Sprintf("%s = %s.%s AND coalesce(%s, %s) %s %s.%s", pick(g, keys).ref, alias, k, pick(g, times).ref, constantOf(when.Type), pick(g, []string{">=", ">", "<=", "<"}), alias, w))
 	out := append(append([]column{}, scope...), column{ref: alias + "." + k, typ: r.Columns[0].Type}, column{ref: alias + "." + w, typ: when.Type}, column{ref: alias + "." + v, typ: r.Columns[1].Type})
 	return form(source, "{0} "+word+" {1} ON {2}", left, right, on), out
 }
