@@ -389,7 +389,7 @@ func (d *decoder) orders(list []any, s scope) []SortKey {
 	for _, v := range list {
 		o := d.object(v, "a term of ORDER BY")
 		keys = append(keys, SortKey{
-			Expr: d.expr(o["expression"], s), Descending: o.str("type") == "DESCENDING", NullsFirst: o.str("null_order") == "NULLS FIRST",
+			Expr: typedNulls([]*Expr{d.expr(o["expression"], s)})[0], Descending: o.str("type") == "DESCENDING", NullsFirst: o.str("null_order") == "NULLS FIRST",
 		})
 	}
 	return keys

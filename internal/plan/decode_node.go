@@ -374,7 +374,7 @@ func (d *decoder) union(o object, in []Node) Node {
 }
 
 func (d *decoder) distinct(o object, in Node, s scope) Node {
-	targets := d.exprs(o.list("distinct_targets"), s)
+	targets := typedNulls(d.exprs(o.list("distinct_targets"), s))
 	covered := Columns(targets...)
 	if o.str("distinct_type") == "DISTINCT" && len(covered) == s.width {
 		return &Distinct{Input: in}

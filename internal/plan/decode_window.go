@@ -25,7 +25,7 @@ func (d *decoder) window(o object, in Node, s scope) Node {
 			refused = why
 			continue
 		}
-		partition, order := d.exprs(e.list("partitions"), s), d.orders(e.list("orders"), s)
+		partition, order := typedNulls(d.exprs(e.list("partitions"), s)), d.orders(e.list("orders"), s)
 		key := exact(partition...) + "|" + fingerprintOrder(order)
 		at := 0
 		for at < len(keys) && keys[at] != key {

@@ -1,5 +1,6 @@
 CREATE STREAM r0 (a0 INTEGER, b0 VARCHAR);
 CREATE TABLE r1 (a0 INTEGER, b0 VARCHAR);
+CREATE TABLE r2 (a2 INTEGER, b2 VARCHAR, s STRUCT("a" INTEGER, "b" VARCHAR));
 ----
 SELECT b0, 'c' || NULL::VARCHAR AS x, count(*) AS c FROM r0 GROUP BY 1, 2;
 SELECT b0, min(struct_extract(CAST('[]' AS STRUCT("a" INTEGER, "b" VARCHAR)[])[1], 'a')) AS x FROM r1 GROUP BY b0;
@@ -15,3 +16,9 @@ SELECT unnest([NULL, NULL]) AS u, b0 FROM r1;
 SELECT x, count(*) AS n FROM (SELECT unnest([NULL, NULL]) AS x, b0 FROM r1) GROUP BY x;
 SELECT coalesce(x, b0) AS c, x IS NULL AS i FROM (SELECT NULL AS x, b0 FROM r1);
 SELECT {'a': NULL, 'b': a0} AS s, [NULL] AS l, count(*) AS n FROM r1 GROUP BY ALL;
+SELECT * FROM (SELECT nullif(CAST(NULL AS INTEGER[]), CAST('[-2]' AS INTEGER[]))[-1] AS x3, t2.b2 AS x5 FROM r2 AS t2) ORDER BY x5, x3 DESC LIMIT 1;
+SELECT * FROM (SELECT struct_pack(a := t2.a2, b := t2.b2) AS x3, t2.b2 AS x5 FROM r2 AS t2) ORDER BY x3 DESC, x5 LIMIT 1;
+SELECT b2, row_number() OVER (PARTITION BY NULL || 'a' ORDER BY b2, a2, s) AS n FROM r2;
+SELECT b2, a2, lag(a2) OVER (ORDER BY 'a' || NULL, b2, a2, s) AS n FROM r2;
+SELECT DISTINCT ON (x, b2) NULL || b2 AS x, b2, a2 FROM r2 ORDER BY x, b2, a2;
+SELECT DISTINCT x, b2 FROM (SELECT NULL || b2 AS x, b2, a2 FROM r2);
