@@ -45,6 +45,7 @@ quick: $(SHARED)
 ## bench: the benchmark tables
 bench: build
 	./$(BIN) bench nexmark
+	./$(BIN) bench delta
 	./$(BIN) bench ingest
 	./$(BIN) bench freshness
 	./$(BIN) bench pointread

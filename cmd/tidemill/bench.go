@@ -28,7 +28,7 @@ func newBench() *cobra.Command {
 		Long: "The built-in benchmarks. They run in processes and temporary directories of their own and leave nothing behind.\n" +
 			"Run them on a machine that does nothing else; docs/benchmarks.md says what they measure.",
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(newBenchNexmark(), newBenchIngest(), newBenchFreshness(), newBenchPointRead(), newBenchClient())
+	cmd.AddCommand(newBenchNexmark(), newBenchIngest(), newBenchFreshness(), newBenchPointRead(), newBenchDelta(), newBenchClient())
 	return cmd
 }
 

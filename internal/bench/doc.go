@@ -1,5 +1,5 @@
-// Package bench measures Tidemill: Nexmark queries against DuckDB, ingest over HTTP, the freshness of live queries, and point
-// reads over Postgres wire against PostgreSQL.
+// Package bench measures Tidemill: Nexmark queries against DuckDB, small changes after long histories, ingest over HTTP, the freshness of
+// live queries, and point reads over Postgres wire against PostgreSQL.
 //
 // What runs in the process that is measured is only what is measured: load comes from a child process (see Client), and CPU
 // time is the process's own, from the operating system. A rate "per core" is events ÷ CPU seconds. Times on a machine

@@ -296,23 +296,31 @@ func (r *nexmarkRun) duck(ctx context.Context, q nexmark.Query, p *pair, like *d
 	if p.duck, err = measure(func() error { return r.oracle.Exec("CREATE OR REPLACE TABLE answer AS " + q.SQL) }); err != nil {
 		return nil, err
 	}
-	rows, err := r.oracle.Query(ctx, "SELECT * FROM answer")
+	d, err := answerDigest(ctx, r.oracle, like.seed)
+	if err != nil {
+		return nil, err
+	}
+	return d, r.oracle.Exec("DROP TABLE answer")
+}
+
+// answerDigest is the digest of DuckDB's table answer.
+func answerDigest(ctx context.Context, oracle *duck.Oracle, seed maphash.Seed) (*digest, error) {
+	rows, err := oracle.Query(ctx, "SELECT * FROM answer")
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	d := newDigest(like.seed)
+	d := newDigest(seed)
 	for {
 		b, err := rows.Next(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if b == nil {
-			break
+			return d, nil
 		}
 		d.add(b)
 	}
-	return d, r.oracle.Exec("DROP TABLE answer")
 }
 
 // execute runs a statement, hands its rows to each, and returns the token.
