@@ -62,11 +62,14 @@ func Delta(ctx context.Context, o DeltaOptions) ([]DeltaResult, error) {
 		}
 		for _, n := range o.Histories {
 			if o.Progress != nil {
-				o.Progress(fmt.Sprintf("%s after %d rows", q.name, n))
+				o.Progress(fmt.Sprintf("%s: a history of %d rows", q.name, n))
 			}
 			r, err := runDelta(ctx, &o, &q, n)
 			if err != nil {
 				return nil, fmt.Errorf("%s after %d rows: %w", q.name, n, err)
+			}
+			if o.Progress != nil {
+				o.Progress(fmt.Sprintf("%s after %d rows: %.2f CPU ms", q.name, n, r.CPU))
 			}
 			out = append(out, r)
 		}

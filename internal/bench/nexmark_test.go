@@ -11,13 +11,15 @@ import (
 	"github.com/tidemill/tidemill/internal/row"
 )
 
-// TestNexmarkAnswersAreDuckDBs holds the views of all queries against DuckDB's answers.
+// TestNexmarkAnswersAreDuckDBs holds the views of all queries against DuckDB's answers over shuffled events, and again those that an order of the events
+// could make a difference to over ordered ones.
 func TestNexmarkAnswersAreDuckDBs(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for _, o := range []NexmarkOptions{
-		{Events: 20_000, Workers: 1, Runs: 1, TickEvents: 3000, Config: nexmark.Config{Seed: 1}},
-		{Events: 20_000, Workers: 2, Runs: 1, TickEvents: 7000, Config: nexmark.Config{Seed: 2, Rate: 100, OutOfOrderGroup: 1000}},
+		{Events: 5_000, Workers: 1, Runs: 1, TickEvents: 1500, Config: nexmark.Config{Seed: 1},
+			Queries: []string{"q4", "q5", "q6", "q7", "q9", "q11", "q18", "q19"}},
+		{Events: 10_000, Workers: 2, Runs: 1, TickEvents: 3500, Config: nexmark.Config{Seed: 2, Rate: 100, OutOfOrderGroup: 1000}},
 	} {
 		if testing.Short() && o.Workers == 1 {
 			continue
@@ -26,12 +28,15 @@ func TestNexmarkAnswersAreDuckDBs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if o.Queries == nil && len(results) != 23 {
+			t.Errorf("%d queries ran", len(results))
+		}
 		for _, r := range results {
 			if r.Rows == 0 && r.Query != "q2" {
 				t.Errorf("%s: the answer is empty", r.Query)
 			}
-			if r.Query == "q0" && r.Rows != 18_400 {
-				t.Errorf("q0 has %d rows", r.Rows)
+			if bids := int64(o.Events) / nexmark.EpochEvents * nexmark.EpochBids; r.Query == "q0" && r.Rows != bids {
+				t.Errorf("q0 has %d rows, want %d", r.Rows, bids)
 			}
 		}
 	}
