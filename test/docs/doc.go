@@ -17,9 +17,9 @@
 //
 // Other blocks are syntax, text, sh, json and http; a block of any other language, or of none, fails the test, so that no example is left out by its fence.
 //
-//	go test ./test/docs -docs.write
+//	go test ./test/docs -docs.section Joins -docs.write
 //
-// writes the answers down where they differ; read them before you keep them.
+// runs the sections with that heading only, and writes the answers down where they differ; read them before you keep them.
 //
 // The tutorial is run by the tests of cmd/tidemill, whose demo it is about.
 package docs
