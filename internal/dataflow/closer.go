@@ -199,3 +199,84 @@ func (b *builder) newCloser(c int, bounds closing) (*groupCloser, error) {
 	}
 	return g, err
 }
+
+// closePartitions frees the partitions that are closed. What was in their top stays in the result.
+func (o *topnOp) closePartitions() error {
+	if o.closer == nil {
+		return nil
+	}
+	ids, err := o.closer.closed()
+	if err != nil {
+		return err
+	}
+	hash := hashesOf(o.keys, ids)
+	for k, pid := range ids {
+		part := o.parts.At(pid)
+		rows := treeRows(&o.trees, &part.tree)
+		if o.retract {
+			unindexSet(o.rows, rows)
+		}
+		for _, id := range rows {
+			*o.place.At(id) = 0
+			o.trees.Forget(id)
+			o.rows.Rows.Remove(id)
+		}
+		*part = topPart{}
+		o.keys.Remove(pid, hash[k])
+	}
+	return nil
+}
+
+// closePartitions frees the partitions that are closed. What the functions gave for their rows stays in the result.
+func (o *windowOp) closePartitions() error {
+	if o.closer == nil {
+		return nil
+	}
+	ids, err := o.closer.closed()
+	if err != nil {
+		return err
+	}
+	hash := hashesOf(o.keys, ids)
+	for k, pid := range ids {
+		part := o.parts.At(pid)
+		rows := treeRows(&o.trees, &part.tree)
+		if o.retract {
+			unindexSet(o.rows, rows)
+		}
+		for i := range o.calls {
+			if c := &o.calls[i]; c.slide != nil {
+				at := c.covers.At(pid)
+				c.slide.move(pid, nil, rows[at.lo:at.hi])
+				*at = extent{}
+			}
+		}
+		for _, id := range rows {
+			*o.shown.At(id) = false
+			o.trees.Forget(id)
+			o.rows.Rows.Remove(id)
+		}
+		*part = windowPart{}
+		o.keys.Remove(pid, hash[k])
+	}
+	return nil
+}
+
+// treeRows returns the ids of a tree, in order.
+func treeRows(t *state.Trees, tree *state.Tree) []uint32 {
+	ids := make([]uint32, 0, t.Len(tree))
+	if len(ids) == cap(ids) {
+		return nil
+	}
+	for id := t.Select(tree, 0); id != state.None; id = t.Next(id) {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// unindexSet makes rows be found no more.
+func unindexSet(s *state.Set, ids []uint32) {
+	hash := hashesOf(s, ids)
+	for k, id := range ids {
+		s.Unindex(id, hash[k])
+	}
+}

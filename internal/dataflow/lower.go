@@ -334,12 +334,19 @@ func (b *builder) addJoin(n *plan.Join, left, right lowered, need []bool, emit [
 	if err != nil {
 		return 0, err
 	}
-	nd := node{title: title, inputs: []int{left.node, right.node}, routes: []*router{lr, rr}}
+	limitL, limitR := b.joinLimits(n)
+	nd := node{title: title, inputs: []int{left.node, right.node}, routes: []*router{lr, rr}, timed: limitL != nil || limitR != nil}
 	for range b.Workers {
 		op := &joinOp{title: title, emit: emit,
 			left:  newJoinSide(typesOf(lk), left.types, need[:len(left.types)], !left.appendOnly),
 			right: newJoinSide(typesOf(rk), right.types, need[len(left.types):], !right.appendOnly)}
 		if op.residual, err = b.compile(residual, types); err != nil {
+			return 0, err
+		}
+		if op.left.expiry, err = b.newExpiry(limitL, left); err != nil {
+			return 0, err
+		}
+		if op.right.expiry, err = b.newExpiry(limitR, right); err != nil {
 			return 0, err
 		}
 		nd.shards = append(nd.shards, op)

@@ -142,6 +142,8 @@ func (b *builder) lowerMatch(n *plan.Join, c chain) (lowered, error) {
 	if nd.title, nd.routes, err = b.joinRoutes(n, left, right); err != nil {
 		return lowered{}, err
 	}
+	limitL, limitR := b.joinLimits(n)
+	nd.timed = limitL != nil || limitR != nil
 	out := lowered{types: s.types, appendOnly: left.appendOnly && right.appendOnly &&
 		(n.Kind == plan.Inner || n.Kind == plan.Cross || n.Kind == plan.Semi)}
 	for range b.Workers {
@@ -150,6 +152,12 @@ func (b *builder) lowerMatch(n *plan.Join, c chain) (lowered, error) {
 			return lowered{}, err
 		}
 		op.title = nd.title
+		if op.left.expiry, err = b.newExpiry(limitL, left); err != nil {
+			return lowered{}, err
+		}
+		if op.right.expiry, err = b.newExpiry(limitR, right); err != nil {
+			return lowered{}, err
+		}
 		nd.shards = append(nd.shards, op)
 	}
 	out.node = b.add(nd)

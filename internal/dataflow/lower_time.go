@@ -69,6 +69,25 @@ func (b *builder) findClosings(root plan.Node) {
 			if _, bounds := b.closingColumn(n.Input); bounds != nil {
 				b.closings = append(b.closings, closing{bounds})
 			}
+		case *plan.TopN:
+			if _, bounds := b.closingPartition(n.Input, n.Partition); bounds != nil {
+				b.closings = append(b.closings, closing{bounds})
+			}
+		case *plan.Window:
+			if _, bounds := b.closingPartition(n.Input, n.Partition); bounds != nil {
+				b.closings = append(b.closings, closing{bounds})
+			}
+		case *plan.SetOp:
+			if _, bounds := b.closingColumn(n); bounds != nil {
+				b.closings = append(b.closings, closing{bounds})
+			}
+		case *plan.Join:
+			left, right := b.joinLimits(n)
+			for _, l := range []*plan.JoinLimit{left, right} {
+				if l != nil {
+					b.closings = append(b.closings, closing{l.Theirs})
+				}
+			}
 		}
 	}
 }
@@ -81,6 +100,16 @@ func (b *builder) closingGroup(n *plan.Aggregate) (int, []plan.TimeBound) {
 	for i, e := range n.Groups {
 		if bounds := b.events.Column(n, i); bounds != nil && shortOrdered(e.Type) {
 			return i, bounds
+		}
+	}
+	return -1, nil
+}
+
+// closingPartition is the expression by which the partitions that keys make close, -1 for none: by the watermark of all keys of a stream together.
+func (b *builder) closingPartition(in plan.Node, keys []*plan.Expr) (int, []plan.TimeBound) {
+	for i, e := range keys {
+		if bounds := b.events.Of(in, e); bounds != nil && shortOrdered(e.Type) {
+			return i, plan.OfAllKeys(bounds)
 		}
 	}
 	return -1, nil

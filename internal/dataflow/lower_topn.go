@@ -85,10 +85,15 @@ func (b *builder) lowerTopN(n *plan.TopN) (lowered, error) {
 	if n.Count >= 0 && n.Count < math.MaxInt-n.Offset {
 		hi = int(n.Offset + n.Count)
 	}
-	nd := node{title: topTitle(n, keys) + kept(in.appendOnly), inputs: []int{in.node}, routes: []*router{byColumns(keys)}}
+	at, bounds := b.closingPartition(n.Input, n.Partition)
+	nd := node{title: topTitle(n, keys) + kept(in.appendOnly), inputs: []int{in.node}, routes: []*router{byColumns(keys)}, timed: bounds != nil}
 	for range b.Workers {
-		nd.shards = append(nd.shards, &topnOp{keys: state.NewSet(typesOf(n.Partition)), single: len(keys) == 0, orderCols: orderCols, order: order,
-			width: len(x.types), lo: int(n.Offset), hi: hi, ties: n.WithTies, dense: n.Dense, places: n.RankColumn, retract: !in.appendOnly, rows: state.NewSet(x.types)})
+		op := &topnOp{keys: state.NewSet(typesOf(n.Partition)), single: len(keys) == 0, orderCols: orderCols, order: order,
+			width: len(x.types), lo: int(n.Offset), hi: hi, ties: n.WithTies, dense: n.Dense, places: n.RankColumn, retract: !in.appendOnly, rows: state.NewSet(x.types)}
+		if op.closer, err = b.newCloser(at, closing{bounds}); err != nil {
+			return lowered{}, err
+		}
+		nd.shards = append(nd.shards, op)
 	}
 	return lowered{node: b.add(nd), types: n.Types()}, nil
 }

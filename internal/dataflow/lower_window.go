@@ -59,11 +59,15 @@ func (b *builder) lowerWindow(n *plan.Window) (lowered, error) {
 		return lowered{}, err
 	}
 	title := windowTitle(n, keys) + kept(in.appendOnly)
-	nd := node{title: title, inputs: []int{in.node}, routes: []*router{byColumns(keys)}}
+	at, bounds := b.closingPartition(n.Input, n.Partition)
+	nd := node{title: title, inputs: []int{in.node}, routes: []*router{byColumns(keys)}, timed: bounds != nil}
 	for range b.Workers {
 		op := &windowOp{title: title, keys: state.NewSet(typesOf(n.Partition)), single: len(keys) == 0, orderCols: orderCols, order: order, stored: w.stored,
 			width: len(w.x.types), reach: w.reach, retract: !in.appendOnly}
 		if err := op.open(&w, in.types, calls); err != nil {
+			return lowered{}, err
+		}
+		if op.closer, err = b.newCloser(at, closing{bounds}); err != nil {
 			return lowered{}, err
 		}
 		nd.shards = append(nd.shards, op)

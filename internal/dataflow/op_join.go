@@ -41,6 +41,7 @@ type joinSide struct {
 	byRow    state.Index // full-row hash → row, if rows can be retracted
 	keep     []int       // the input columns that rows has
 	at       []int       // where rows has an input column, -1 for nowhere
+	expiry   *expiry     // nil: rows stay
 
 	ids  []uint32
 	hash []uint64
@@ -85,8 +86,12 @@ func (o *joinOp) step(in []port) (*row.Batch, error) {
 		if b != nil {
 			out = append(out, b)
 		}
-		own.apply(&p)
+		if err := own.apply(&p); err != nil {
+			return nil, err
+		}
 	}
+	o.left.free(o.left.expiry.take())
+	o.right.free(o.right.expiry.take())
 	return row.Concat(out), nil
 }
 
@@ -191,10 +196,13 @@ func (o *joinOp) filter(b *row.Batch) (*row.Batch, error) {
 }
 
 // apply takes the changes of one side into its state.
-func (s *joinSide) apply(p *port) {
+func (s *joinSide) apply(p *port) error {
+	if err := s.expiry.eval(p.batch); err != nil {
+		return err
+	}
 	if !s.retract {
 		s.insertAll(p)
-		return
+		return nil
 	}
 	n := p.batch.Len
 	s.hash = append(s.hash[:0], make([]uint64, n)...)
@@ -202,6 +210,7 @@ func (s *joinSide) apply(p *port) {
 	for i := range n {
 		s.change(p, i)
 	}
+	return nil
 }
 
 func (s *joinSide) insertAll(p *port) {
@@ -212,9 +221,10 @@ func (s *joinSide) insertAll(p *port) {
 	s.links.Grow(s.rows.Cap())
 	for i, r := range rows {
 		s.link(r, s.ids[i])
+		s.expiry.add(i, r)
 	}
 	if p.batch.Weights != nil {
-		s.weigh(rows[0])
+		s.weigh(s.rows.Cap())
 	}
 	if s.weighted {
 		s.weights.Grow(s.rows.Cap())
@@ -257,6 +267,7 @@ func (s *joinSide) change(p *port, i int) {
 		if *have += w; *have == 0 {
 			s.unlink(r, p.hash[i])
 			s.byRow.Remove(s.hash[i], r)
+			s.expiry.remove(r)
 			s.rows.Remove(r)
 		}
 		return
@@ -273,9 +284,17 @@ func (s *joinSide) change(p *port, i int) {
 	*s.weights.At(r) = w
 	s.link(r, key)
 	s.byRow.Add(s.hash[i], r)
+	s.expiry.add(i, r)
 }
 
 func (s *joinSide) unlink(r uint32, keyHash uint64) {
+	if key, last := s.cut(r); last {
+		s.keys.Remove(key, keyHash)
+	}
+}
+
+// cut takes a row out of the list of its key, and reports whether it was the last there.
+func (s *joinSide) cut(r uint32) (key uint32, last bool) {
 	l := *s.links.At(r)
 	if l.prev != 0 {
 		s.links.At(l.prev - 1).next = l.next
@@ -285,9 +304,7 @@ func (s *joinSide) unlink(r uint32, keyHash uint64) {
 	if l.next != 0 {
 		s.links.At(l.next - 1).prev = l.prev
 	}
-	if *s.heads.At(l.key) == 0 {
-		s.keys.Remove(l.key, keyHash)
-	}
+	return l.key, *s.heads.At(l.key) == 0
 }
 
 func (o *joinOp) takeRejects() []Reject {
@@ -299,5 +316,5 @@ func (o *joinOp) takeRejects() []Reject {
 func (o *joinOp) bytes() int64 { return o.left.bytes() + o.right.bytes() }
 
 func (s *joinSide) bytes() int64 {
-	return s.keys.Bytes() + s.heads.Bytes() + s.rows.Bytes() + s.links.Bytes() + s.weights.Bytes() + s.byRow.Bytes()
+	return s.keys.Bytes() + s.heads.Bytes() + s.rows.Bytes() + s.links.Bytes() + s.weights.Bytes() + s.byRow.Bytes() + s.expiry.bytes()
 }

@@ -51,7 +51,8 @@ type matchSide struct {
 	keys    *state.Set
 	heads   state.Array[uint32] // first row + 1 by key
 	links   state.Array[joinLink]
-	span    *span // nil: no ranges
+	span    *span   // nil: no ranges
+	expiry  *expiry // nil: rows stay
 	keyIDs  []uint32
 	found   []uint32
 	delta   []int64 // by how much the tick changes the weight of a row, once per row
@@ -75,6 +76,11 @@ func (o *matchOp) step(in []port) (*row.Batch, error) {
 		if err := o.bound(p, s); err != nil {
 			return nil, err
 		}
+		if p.rows() > 0 {
+			if err := s.expiry.eval(p.batch); err != nil {
+				return nil, err
+			}
+		}
 	}
 	l, r := &in[0], &in[1]
 	o.left.enter(l)
@@ -89,6 +95,8 @@ func (o *matchOp) step(in []port) (*row.Batch, error) {
 	o.settle(o.right, o.aloneR, false)
 	o.left.sweep(l)
 	o.right.sweep(r)
+	o.left.free(o.left.expiry.take())
+	o.right.free(o.right.expiry.take())
 	return row.Concat(o.out), nil
 }
 
@@ -133,6 +141,7 @@ func (s *matchSide) enter(p *port) {
 	for i, id := range s.ids {
 		if s.fresh[i] {
 			s.link(id, s.keyIDs[i])
+			s.expiry.add(i, id)
 			if s.span != nil {
 				s.span.add(s.keyIDs[i], id, i)
 			}
@@ -155,6 +164,7 @@ func (s *matchSide) sweep(p *port) {
 		for i := range s.seen {
 			if x := &s.seen[i]; s.gone(x) {
 				s.unlink(x.id, p.hash[x.at])
+				s.expiry.remove(x.id)
 				s.remove(x)
 			}
 		}
@@ -163,6 +173,13 @@ func (s *matchSide) sweep(p *port) {
 }
 
 func (s *matchSide) unlink(r uint32, keyHash uint64) {
+	if key, last := s.cut(r); last {
+		s.keys.Remove(key, keyHash)
+	}
+}
+
+// cut takes a row out of the list of its key, and reports whether it was the last there.
+func (s *matchSide) cut(r uint32) (key uint32, last bool) {
 	l := *s.links.At(r)
 	if s.span != nil {
 		s.span.remove(l.key, r)
@@ -175,9 +192,7 @@ func (s *matchSide) unlink(r uint32, keyHash uint64) {
 	if l.next != 0 {
 		s.links.At(l.next - 1).prev = l.prev
 	}
-	if *s.heads.At(l.key) == 0 {
-		s.keys.Remove(l.key, keyHash)
-	}
+	return l.key, *s.heads.At(l.key) == 0
 }
 
 // probe finds the pairs of the changes of one side with the rows of the other, and counts and emits them.
@@ -436,7 +451,7 @@ func (o *matchOp) takeRejects() []Reject {
 func (o *matchOp) bytes() int64 { return o.left.bytes() + o.right.bytes() }
 
 func (s *matchSide) bytes() int64 {
-	n := s.rowTable.bytes() + s.keys.Bytes() + s.heads.Bytes() + s.links.Bytes()
+	n := s.rowTable.bytes() + s.keys.Bytes() + s.heads.Bytes() + s.links.Bytes() + s.expiry.bytes()
 	if s.span != nil {
 		n += s.span.bytes()
 	}

@@ -21,6 +21,7 @@ type setOp struct {
 	stamp   uint32
 	touched []touchedRow
 	ids     []uint32
+	closer  *groupCloser
 }
 
 type sideCounts struct{ left, right int64 }
@@ -58,13 +59,43 @@ func (o *setOp) step(in []port) (*row.Batch, error) {
 			o.count(&in[side], side == 1)
 		}
 	}
-	return o.changes(), nil
+	out := o.changes()
+	return out, o.closeRows()
+}
+
+// stored returns a row as columns.
+func (o *setOp) stored(id uint32) []row.Vec {
+	cols := make([]row.Vec, o.set.Columns())
+	for c := range cols {
+		cols[c] = o.set.Gather(c, []uint32{id})
+	}
+	return cols
+}
+
+// closeRows forgets the rows that are closed: an equal one would be late.
+func (o *setOp) closeRows() error {
+	if o.closer == nil {
+		return nil
+	}
+	ids, err := o.closer.closed()
+	if err != nil {
+		return err
+	}
+	hash := hashesOf(o.set, ids)
+	for k, id := range ids {
+		*o.counts.At(id) = sideCounts{}
+		o.set.Remove(id, hash[k])
+	}
+	return nil
 }
 
 // count adds the changes of one side.
 func (o *setOp) count(p *port, right bool) {
 	o.ids = sized(o.ids, p.batch.Len)
-	o.set.FindOrAdd(p.keys, p.hash, o.ids, nil)
+	added := o.set.FindOrAdd(p.keys, p.hash, o.ids, nil)
+	if o.closer != nil {
+		o.closer.add(p.keys, added, o.ids)
+	}
 	o.counts.Grow(o.set.Cap())
 	o.before.Grow(o.set.Cap())
 	o.stamps.Grow(o.set.Cap())
@@ -102,6 +133,9 @@ func (o *setOp) changes() *row.Batch {
 	if o.retract {
 		for _, t := range o.touched {
 			if *o.counts.At(t.id) == (sideCounts{}) {
+				if o.closer != nil {
+					o.closer.remove(o.stored(t.id), 0, t.id)
+				}
 				o.set.Remove(t.id, t.hash)
 			}
 		}
@@ -110,7 +144,7 @@ func (o *setOp) changes() *row.Batch {
 }
 
 func (o *setOp) bytes() int64 {
-	return o.set.Bytes() + o.counts.Bytes() + o.before.Bytes() + o.stamps.Bytes()
+	return o.set.Bytes() + o.counts.Bytes() + o.before.Bytes() + o.stamps.Bytes() + o.closer.bytes()
 }
 
 func (b *builder) lowerSetOp(n *plan.SetOp) (lowered, error) {
@@ -130,9 +164,14 @@ func (b *builder) lowerSetOp(n *plan.SetOp) (lowered, error) {
 		all[i] = i
 	}
 	appendOnly := left.appendOnly && right.appendOnly
-	nd := node{title: strings.ToLower(n.String()) + kept(appendOnly), inputs: []int{left.node, right.node}, routes: []*router{byColumns(all), byColumns(all)}}
+	at, bounds := b.closingColumn(n)
+	nd := node{timed: bounds != nil, title: strings.ToLower(n.String()) + kept(appendOnly), inputs: []int{left.node, right.node}, routes: []*router{byColumns(all), byColumns(all)}}
 	for range b.Workers {
-		nd.shards = append(nd.shards, &setOp{except: n.Except, all: n.All, retract: !appendOnly, set: state.NewSet(left.types)})
+		op := &setOp{except: n.Except, all: n.All, retract: !appendOnly, set: state.NewSet(left.types)}
+		if op.closer, err = b.newCloser(at, closing{bounds}); err != nil {
+			return lowered{}, err
+		}
+		nd.shards = append(nd.shards, op)
 	}
 	return lowered{node: b.add(nd), types: left.types, appendOnly: appendOnly && !n.Except}, nil
 }

@@ -40,6 +40,7 @@ type topnOp struct {
 	scratch netter
 	sort    []row.Vec
 	buf     []byte
+	closer  *groupCloser // of partitions
 }
 
 // topPart is one partition.
@@ -57,7 +58,17 @@ type placeWas struct{ id, place uint32 }
 func (o *topnOp) walks() bool { return o.ties || o.dense || o.places }
 
 func (o *topnOp) step(in []port) (*row.Batch, error) {
-	p := &in[0]
+	var out *row.Batch
+	if in[0].rows() > 0 {
+		var err error
+		if out, err = o.take(&in[0]); err != nil {
+			return nil, err
+		}
+	}
+	return out, o.closePartitions()
+}
+
+func (o *topnOp) take(p *port) (*row.Batch, error) {
 	changes := o.scratch.net(p.batch, o.width, o.retract)
 	copies := int64(0)
 	for k := range changes.at {
@@ -99,7 +110,10 @@ func (o *topnOp) begin(p *port) {
 		o.parts.Grow(1)
 		o.touch.begin(1)
 	} else {
-		o.keys.FindOrAdd(p.keys, p.hash, o.ids, nil)
+		added := o.keys.FindOrAdd(p.keys, p.hash, o.ids, nil)
+		if o.closer != nil {
+			o.closer.add(p.keys, added, o.ids)
+		}
 		o.parts.Grow(o.keys.Cap())
 		o.touch.begin(o.keys.Cap())
 	}
@@ -354,6 +368,9 @@ func (o *topnOp) sweep(p *port) {
 		if part := o.parts.At(t.id); o.trees.Len(&part.tree) == 0 {
 			*part = topPart{}
 			if !o.single {
+				if o.closer != nil {
+					o.closer.remove(p.keys, int(t.at), t.id)
+				}
 				o.keys.Remove(t.id, p.hash[t.at])
 			}
 		}
@@ -361,5 +378,5 @@ func (o *topnOp) sweep(p *port) {
 }
 
 func (o *topnOp) bytes() int64 {
-	return o.keys.Bytes() + o.rows.Bytes() + o.trees.Bytes() + o.parts.Bytes() + o.place.Bytes() + o.stamps.Bytes() + o.touch.bytes()
+	return o.keys.Bytes() + o.rows.Bytes() + o.trees.Bytes() + o.parts.Bytes() + o.place.Bytes() + o.stamps.Bytes() + o.touch.bytes() + o.closer.bytes()
 }

@@ -47,6 +47,7 @@ type windowOp struct {
 	buf     []byte
 	run     windowRun
 	rejects []Reject
+	closer  *groupCloser // of partitions
 }
 
 // windowPart is one partition; first is the place of its latest change in changed, plus 1.
@@ -69,7 +70,17 @@ type windowRun struct {
 }
 
 func (o *windowOp) step(in []port) (*row.Batch, error) {
-	p := &in[0]
+	var out *row.Batch
+	if in[0].rows() > 0 {
+		var err error
+		if out, err = o.take(&in[0]); err != nil {
+			return nil, err
+		}
+	}
+	return out, o.closePartitions()
+}
+
+func (o *windowOp) take(p *port) (*row.Batch, error) {
 	o.kept = o.kept[:0]
 	for _, c := range o.stored {
 		o.kept = append(o.kept, p.batch.Cols[c])
@@ -114,7 +125,10 @@ func (o *windowOp) begin(p *port) {
 		o.touch.begin(1)
 		o.growParts(1)
 	} else {
-		o.keys.FindOrAdd(p.keys, p.hash, o.ids, nil)
+		added := o.keys.FindOrAdd(p.keys, p.hash, o.ids, nil)
+		if o.closer != nil {
+			o.closer.add(p.keys, added, o.ids)
+		}
 		o.parts.Grow(o.keys.Cap())
 		o.touch.begin(o.keys.Cap())
 		o.growParts(o.keys.Cap())
@@ -370,6 +384,9 @@ func (o *windowOp) sweep(p *port) {
 		if part := o.parts.At(t.id); o.trees.Len(&part.tree) == 0 {
 			*part = windowPart{}
 			if !o.single {
+				if o.closer != nil {
+					o.closer.remove(p.keys, int(t.at), t.id)
+				}
 				o.keys.Remove(t.id, p.hash[t.at])
 			}
 		}
@@ -384,7 +401,7 @@ func (o *windowOp) takeRejects() []Reject {
 
 func (o *windowOp) bytes() int64 {
 	n := o.keys.Bytes() + o.rows.Bytes() + o.results.Bytes() + o.trees.Bytes() + o.parts.Bytes() + o.touch.bytes() +
-		o.shown.Bytes() + o.after.Bytes() + o.dead.Bytes()
+		o.shown.Bytes() + o.after.Bytes() + o.dead.Bytes() + o.closer.bytes()
 	for _, b := range o.bounds {
 		n += b.keys.Bytes()
 	}

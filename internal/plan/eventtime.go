@@ -40,6 +40,11 @@ func ofAllKeys(bounds []TimeBound) []TimeBound {
 	if len(bounds) < 2 {
 		return bounds
 	}
+	return OfAllKeys(bounds)
+}
+
+// OfAllKeys returns bounds by the watermark of all keys of a stream together.
+func OfAllKeys(bounds []TimeBound) []TimeBound {
 	out := slices.Clone(bounds)
 	for i := range out {
 		out[i].Per, out[i].Mark = nil, nil
@@ -247,6 +252,30 @@ func (t *EventTimes) ofPartition(in Node, partition []*Expr) map[int][]TimeBound
 	return out
 }
 
+// ofUnnest bounds the elements of series besides the input's columns: none is below the first.
+func (t *EventTimes) ofUnnest(n *Unnest) map[int][]TimeBound {
+	out := maps.Clone(t.columns[n.Input])
+	for i, e := range n.Lists {
+		if first := seriesStart(e); first != nil && first.Type == n.Width[i] {
+			if bounds := t.Of(n.Input, first); bounds != nil {
+				out[len(n.Input.Types())+i] = bounds
+			}
+		}
+	}
+	return out
+}
+
+// seriesStart is where a series begins that only goes up, nil for what is no such series.
+func seriesStart(e *Expr) *Expr {
+	if e.Kind != Call || e.SQL != "" || e.Name != "generate_series" && e.Name != "range" || len(e.Args) != 3 {
+		return nil
+	}
+	if by := e.Args[2]; by.Kind != Constant || by.Value.Null || by.Type.Kind != row.Interval || by.Value.V.Months < 0 || by.Value.V.Days < 0 || by.Value.V.Micros < 0 {
+		return nil
+	}
+	return e.Args[0]
+}
+
 func (t *EventTimes) ofSetOp(n *SetOp) map[int][]TimeBound {
 	in := n.Inputs()
 	out := map[int][]TimeBound{}
@@ -346,7 +375,11 @@ func (t *EventTimes) JoinLimits(n *Join) (left, right []JoinLimit) {
 			right = append(right, JoinLimit{k.Right, b})
 		}
 	}
+	var terms []*Expr
 	for _, e := range n.Residual {
+		terms = conjuncts(terms, e)
+	}
+	for _, e := range terms {
 		if e.Kind != Call || len(e.Args) != 2 || flipped[e.Name] == "" || e.Name == Equals {
 			continue
 		}
@@ -391,11 +424,15 @@ func isShortSpan(e *Expr) bool {
 }
 
 // ofJoin finds the columns that stay bounded although a change of one side meets old rows of the other: those that must not be below a bounded
-// expression of the other side.
+// expression of the other side. Nulls in place of a side's columns are below nothing. In an ASOF join a change of the right side can also put an old right
+// row in the place of another: the limits of right columns are those that are equal for both, or that the better row exceeds.
 func (t *EventTimes) ofJoin(n *Join) map[int][]TimeBound {
 	lw := len(n.Left.Types())
 	leftLimits, rightLimits := t.JoinLimits(n)
 	out := map[int][]TimeBound{}
+	if n.Kind == Mark && !t.derived {
+		return out // a null of the right side concerns all left rows
+	}
 	add := func(c, offset int, own []TimeBound, limits []JoinLimit) {
 		if own == nil {
 			return
@@ -411,11 +448,10 @@ func (t *EventTimes) ofJoin(n *Join) map[int][]TimeBound {
 		}
 	}
 	for c, own := range t.columns[n.Left] {
-		if n.Kind != Right && n.Kind != Full || t.derived {
-			add(c, 0, own, leftLimits)
-		}
+		add(c, 0, own, leftLimits)
 	}
-	if n.Kind != Inner && n.Kind != Cross && n.Kind != Right && !t.derived || n.Kind == Semi || n.Kind == Anti || n.Kind == Mark {
+	switch n.Kind {
+	case Semi, Anti, Mark, Exists:
 		return out
 	}
 	for c, own := range t.columns[n.Right] {
