@@ -23,6 +23,7 @@ func Rewrites() []Rewrite {
 		{"top-n", "Looks only at the first rows of each partition where a filter bounds their row_number(), rank() or dense_rank().", topN},
 		{"semi-to-inner", "Turns IN (SELECT …) and EXISTS into a join with the distinct keys of the subquery.", semiToInner},
 		{"sessions", "Lets aggregates per session find their groups by the session's number.", fuseSessions},
+		{"panes", "Aggregates overlapping windows by what they share: each stretch of time once, and each window out of those.", panes},
 		{"single-to-left", "Turns scalar subqueries that have one row at most by their form into outer joins, and first(x) into a scalar subquery.", singleToLeft},
 		{"distinct-matches", "Removes duplicates from what is only asked for matches.", distinctMatches},
 		{"drop-distinct", "Removes DISTINCT where rows are distinct already or become so above, and writes GROUP BY without aggregates as DISTINCT.", dropDistinct},

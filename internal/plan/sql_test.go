@@ -108,10 +108,24 @@ func (w *sqlWriter) node(n plan.Node) string {
 		return w.window(n)
 	case *plan.TopN:
 		return w.topN(n)
+	case *plan.Unnest:
+		return w.unnest(n)
 	case *plan.Distinct:
 		return "SELECT DISTINCT * FROM (" + w.node(n.Input) + ") t"
 	}
 	return w.fail("%T has no SQL", n)
+}
+
+func (w *sqlWriter) unnest(n *plan.Unnest) string {
+	if n.Outer || n.Ordinality {
+		return w.fail("this unnest has no SQL")
+	}
+	names := columnNames("t.", len(n.Input.Types()))
+	list := append([]string{}, names...)
+	for i, e := range w.exprs(n.Lists, names) {
+		list = append(list, fmt.Sprintf("unnest(%s) AS c%d", e, len(names)+i))
+	}
+	return "SELECT " + strings.Join(list, ", ") + " FROM (" + w.node(n.Input) + ") t"
 }
 
 func (w *sqlWriter) values(n *plan.Values) string {
