@@ -37,8 +37,12 @@ func unnestedRows(t *testing.T, n *plan.Unnest, in *row.Batch) *row.Batch {
 			}
 			if e.Name != "list_value" && !slices.ContainsFunc(args.Cols, func(v row.Vec) bool { return v.Null(i) }) {
 				from, to := row.Values[int64](&args.Cols[0])[i], row.Values[int64](&args.Cols[1])[i]
-				for v := from; v < to || v == to && e.Name == "generate_series"; v++ {
-					x := row.FromValues(i64(), []int64{v}, nil)
+				step := int64(1)
+				if len(e.Args) == 3 {
+					step = e.Args[2].Value.V.Micros
+				}
+				for v := from; v < to || v == to && e.Name == "generate_series"; v += step {
+					x := row.FromValues(n.Width[k], []int64{v}, nil)
 					elems = append(elems, &x)
 				}
 			}

@@ -36,6 +36,8 @@ type timedRun struct {
 	retract bool // rows of which the watermark has not passed are retracted now and then
 	// open is for queries that keep state for ever.
 	open bool
+	// optimize builds the optimized plan.
+	optimize bool
 }
 
 const (
@@ -44,19 +46,26 @@ const (
 	timedTicks = 120
 )
 
+// timedColumn says that the watermark bounds at.
+func timedColumn(_, column string) []*plan.Expr {
+	if column != "c2" {
+		return nil
+	}
+	return []*plan.Expr{plan.Col(0, timestamp)}
+}
+
 func (s *timedRun) build(t testing.TB, workers int, bounded bool) *Graph {
 	t.Helper()
 	o := Options{Workers: workers, Compiler: &scalar.Compiler{}, AppendOnly: func(string) bool { return !s.retract },
 		Schema: func(string) row.Schema { return schemaOf(timedTypes) }}
 	if bounded {
-		o.EventTime = func(_, column string) []*plan.Expr {
-			if column != "c2" {
-				return nil
-			}
-			return []*plan.Expr{plan.Col(0, timestamp)}
-		}
+		o.EventTime = timedColumn
 	}
-	g, err := Build(s.root(), o)
+	root := s.root()
+	if s.optimize {
+		root = plan.Optimize(root)
+	}
+	g, err := Build(root, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,4 +267,72 @@ func TestTimedPartitions(t *testing.T) {
 			timedRun{root: root, names: []string{"l", "r"}, retract: retract}.check(t, fmt.Sprintf("%s,%v", name, retract))
 		}
 	}
+}
+
+// hop counts the rows of overlapping windows.
+func hop(size, slide int64) plan.Node {
+	at := col(2, timestamp)
+	list := plan.Fn("generate_series", row.Type{Kind: row.Other, Name: "TIMESTAMP[]"},
+		bucketOf(slide, shifted("+", shifted("-", at, size), slide)), bucketOf(slide, at), interval(slide))
+	start := col(3, timestamp)
+	return &plan.Aggregate{Input: &plan.Unnest{Input: get("l", timedTypes), Lists: []*plan.Expr{list}, Width: []row.Type{timestamp}},
+		Groups: []*plan.Expr{col(0, i64()), start, shifted("+", start, size)}, Calls: []plan.AggregateCall{
+			{Name: "count_star", Type: i64()}, {Name: "sum", Type: row.T(row.Int128), Args: []*plan.Expr{col(1, i64())}},
+			{Name: "max", Type: i64(), Args: []*plan.Expr{col(1, i64())}}, {Name: "count", Type: i64(), Args: []*plan.Expr{col(1, i64())}, Distinct: true}}}
+}
+
+func TestTimedHops(t *testing.T) {
+	for _, retract := range []bool{false, true} {
+		for _, optimize := range []bool{false, true} {
+			timedRun{root: func() plan.Node { return hop(60*second, 10*second) }, names: []string{"l"}, retract: retract, optimize: optimize}.check(t,
+				fmt.Sprintf("%v,%v", retract, optimize))
+		}
+	}
+}
+
+// TestFinalHops checks that each window is told once, when no row on time can be in it any more.
+func TestFinalHops(t *testing.T) {
+	s := timedRun{root: func() plan.Node { return hop(60*second, 10*second) }, names: []string{"l"}}
+	g, err := Build(plan.Optimize(s.root()), Options{Workers: 2, Compiler: &scalar.Compiler{}, AppendOnly: func(string) bool { return true }, Final: true,
+		Schema: func(string) row.Schema { return schemaOf(timedTypes) }, EventTime: timedColumn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	r := rand.New(rand.NewPCG(1, 1))
+	all, got := newZset(timedTypes), newZset(g.Types())
+	times := Times{Before: NoWatermark, After: NoWatermark}
+	begin := int64(1_700_000_000) * second
+	for n := range timedTicks {
+		now := begin + int64(n)*timedStep
+		times.Before, times.After = times.After, now-timedDelay
+		b := s.tick(r, now, times.Before, all)
+		all.add(b)
+		g.SetTimes(times)
+		out, err := g.Step(map[string]*row.Batch{"l": b}, Inline)
+		if err != nil {
+			t.Fatal(err)
+		}
+		late, _ := g.TakeLate()
+		for _, l := range late {
+			l.Row.Weights = []int64{-1}
+			all.add(l.Row)
+		}
+		for _, b := range out {
+			for i := range b.Len {
+				if b.Weight(i) != 1 || row.Values[int64](&b.Cols[2])[i] > times.After {
+					t.Fatalf("tick %d: a window is told with weight %d that ends at %d, the watermark being %d", n, b.Weight(i), row.Values[int64](&b.Cols[2])[i], times.After)
+				}
+			}
+			got.add(b)
+		}
+	}
+	want := newZset(g.Types())
+	whole := evaluate(t, s.root(), map[string]*zset{"l": all})
+	for i := range whole.Len {
+		if end := row.Values[int64](&whole.Cols[2])[i]; end <= times.After {
+			want.add(whole.Gather([]int32{int32(i)}))
+		}
+	}
+	mustMatch(t, timedTicks, got, want)
 }
