@@ -209,35 +209,6 @@ func (t *EventTimes) ofExprs(in Node, exprs []*Expr) map[int][]TimeBound {
 	return out
 }
 
-// ofUnnest bounds the elements of series that go up from a bounded start.
-func (t *EventTimes) ofUnnest(n *Unnest) map[int][]TimeBound {
-	out := maps.Clone(t.columns[n.Input])
-	for i, e := range n.Lists {
-		if start := ascendingFrom(e); start != nil {
-			if b := through(t.columns[n.Input], start); b != nil {
-				out[len(n.Input.Types())+i] = b
-			}
-		}
-	}
-	return out
-}
-
-// ascendingFrom is the least element of a list that e makes, nil if that is not known.
-func ascendingFrom(e *Expr) *Expr {
-	if e.Kind != Call || len(e.Args) != 3 || e.Name != "generate_series" && e.Name != "range" || !isTime(e.Args[0].Type) {
-		return nil
-	}
-	step := e.Args[2]
-	if step.Kind != Constant || step.Type.Kind != row.Interval || step.Value.Null {
-		return nil
-	}
-	v := step.Value.V
-	if v.Months < 0 || v.Days < 0 || v.Micros < 0 || v == (row.IntervalValue{}) {
-		return nil
-	}
-	return e.Args[0]
-}
-
 // ofPartition finds the bounded columns of rows that stand or fall with others of their partition: those it is made of.
 func (t *EventTimes) ofPartition(in Node, partition []*Expr) map[int][]TimeBound {
 	if t.derived {

@@ -16,10 +16,10 @@ func TestCalendar(t *testing.T) {
 		id := uint32(r.IntN(200))
 		switch due, there := model[id]; {
 		case r.IntN(20) == 0:
-			limit := r.Uint64N(100)
+			limit, key := r.Uint64N(100), uint32(r.IntN(3))
 			var want []uint32
 			for i, at := range model {
-				if at < limit {
+				if at < limit && i%3 == key {
 					want = append(want, i)
 				}
 			}
@@ -29,15 +29,15 @@ func TestCalendar(t *testing.T) {
 			for _, i := range want {
 				delete(model, i)
 			}
-			if got := c.Take(limit, nil); !slices.Equal(got, want) {
+			if got := c.Take(key, limit, nil); !slices.Equal(got, want) {
 				t.Fatalf("below %d are %v, want %v", limit, got, want)
 			}
 		case there:
-			c.Remove(due, id)
+			c.Remove(id%3, due, id)
 			delete(model, id)
 		default:
 			model[id] = r.Uint64N(100)
-			c.Add(model[id], id)
+			c.Add(id%3, model[id], id)
 		}
 		if c.Bytes() != int64(len(model))*24 {
 			t.Fatalf("%d bytes for %d", c.Bytes(), len(model))
@@ -50,6 +50,7 @@ func TestAgenda(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
 	a, model := NewAgenda([]row.Type{row.T(row.Int64), row.T(row.String)}), map[int64]int64{}
 	dueOf := func(v int64) uint64 { return uint64(v * 7 % 50) }
+	keyOf := func(v int64) uint32 { return uint32(v & 1) }
 	rows := func(vs []int64, w []int64) *row.Batch {
 		k, s := row.NewBuilder(row.T(row.Int64), len(vs)), row.NewBuilder(row.T(row.String), len(vs))
 		for _, v := range vs {
@@ -60,10 +61,10 @@ func TestAgenda(t *testing.T) {
 	}
 	for range 3000 {
 		if r.IntN(8) == 0 {
-			limit := r.Uint64N(60)
+			limit, key := r.Uint64N(60), uint32(r.IntN(2))
 			want := map[int64]int64{}
 			for v, n := range model {
-				if dueOf(v) < limit {
+				if dueOf(v) < limit && keyOf(v) == key {
 					if n > 0 {
 						want[v] = n
 					}
@@ -71,7 +72,7 @@ func TestAgenda(t *testing.T) {
 				}
 			}
 			last := uint64(0)
-			b := a.Take(limit)
+			b := a.Take(key, limit)
 			if b != nil {
 				for i := range b.Len {
 					v := b.Cols[0].Value(i).I
@@ -103,7 +104,11 @@ func TestAgenda(t *testing.T) {
 			}
 		}
 		if len(vs) > 0 {
-			a.Change(rows(vs, w), due)
+			keys := make([]uint32, len(vs))
+			for i, v := range vs {
+				keys[i] = keyOf(v)
+			}
+			a.Change(rows(vs, w), due, keys)
 		}
 		if a.Len() != len(model) {
 			t.Fatalf("%d rows, want %d", a.Len(), len(model))
