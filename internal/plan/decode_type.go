@@ -44,9 +44,9 @@ func (d *decoder) typ(v any) row.Type {
 	case "NULL":
 		return nullType
 	case "LIST":
-		return row.ListOf(d.typ(info["child_type"]))
+		return row.ListOf(d.part(info["child_type"]))
 	case "ARRAY":
-		return row.ArrayOf(d.typ(info["child_type"]), int(min(d.uint(info["size"]), math.MaxInt32)))
+		return row.ArrayOf(d.part(info["child_type"]), int(min(d.uint(info["size"]), math.MaxInt32)))
 	case "STRUCT":
 		return row.StructOf(d.members(info.list("child_types")))
 	case "UNION":
@@ -81,7 +81,15 @@ func unionMembers(members []any) []any {
 }
 
 // member decodes the type of a {"first":name,"second":type}.
-func (d *decoder) member(v any) row.Type { return d.typ(d.object(v, "a member")["second"]) }
+func (d *decoder) member(v any) row.Type { return d.part(d.object(v, "a member")["second"]) }
+
+// part is the type of a part of a nested value. One of bare NULLs is an INTEGER, as DuckDB hands it out.
+func (d *decoder) part(v any) row.Type {
+	if t := d.typ(v); t != nullType {
+		return t
+	}
+	return row.T(row.Int32)
+}
 
 func (d *decoder) members(members []any) []row.Member {
 	out := make([]row.Member, len(members))

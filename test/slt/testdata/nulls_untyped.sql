@@ -16,6 +16,7 @@ SELECT unnest([NULL, NULL]) AS u, b0 FROM r1;
 SELECT x, count(*) AS n FROM (SELECT unnest([NULL, NULL]) AS x, b0 FROM r1) GROUP BY x;
 SELECT coalesce(x, b0) AS c, x IS NULL AS i FROM (SELECT NULL AS x, b0 FROM r1);
 SELECT {'a': NULL, 'b': a0} AS s, [NULL] AS l, count(*) AS n FROM r1 GROUP BY ALL;
+SELECT b2, array_to_string(list(s.a ORDER BY s.a), '-') AS x FROM (SELECT b2, CAST(NULL AS STRUCT(a INTEGER)) AS s FROM r2) GROUP BY b2;
 SELECT * FROM (SELECT nullif(CAST(NULL AS INTEGER[]), CAST('[-2]' AS INTEGER[]))[-1] AS x3, t2.b2 AS x5 FROM r2 AS t2) ORDER BY x5, x3 DESC LIMIT 1;
 SELECT * FROM (SELECT struct_pack(a := t2.a2, b := t2.b2) AS x3, t2.b2 AS x5 FROM r2 AS t2) ORDER BY x3 DESC, x5 LIMIT 1;
 SELECT b2, row_number() OVER (PARTITION BY NULL || 'a' ORDER BY b2, a2, s) AS n FROM r2;
