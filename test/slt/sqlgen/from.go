@@ -310,12 +310,25 @@ func (g *Generator) windowed(from, filter *Node, scope []column) (*Node, []colum
 	if len(items) == 0 {
 		items = append(items, item{expr(scope[0].typ, scope[0].ref), false})
 	}
-	for range 1 + g.rng.IntN(2) {
-		items = append(items, g.window(scope))
+	// Of several functions only one is about the position of a row: which of two equal rows is first may differ from one to the other.
+	peers := func() item {
+		return item{expr(bigint, pick(g, []string{"rank()", "dense_rank()", "count(*)"})+" OVER ("+g.partition(scope)+"ORDER BY "+pick(g, scope).ref+")"), false}
+	}
+	if items = append(items, g.window(scope)); g.one(2) {
+		items = append(items, peers())
 	}
 	nodes, out := g.named(items)
 	qualify := leaf("")
-	if g.on("qualify") {
+	switch {
+	case g.on("qualify") && g.one(2):
+		qualify = form(clause, " QUALIFY {0} <= 2", peers().node)
+	case g.on("qualify"):
+		for i := range items {
+			if strings.Contains(items[i].node.text, " OVER (") {
+				nodes.kids[i] = form(fixed, "{0} AS "+out[i].ref, peers().node)
+				out[i] = column{ref: out[i].ref, typ: bigint}
+			}
+		}
 		w := g.window(scope)
 		for w.approx || w.node.typ != bigint {
 			w = item{expr(bigint, "row_number() OVER ("+g.partition(scope)+"ORDER BY "+g.total(scope)+")"), false}
