@@ -130,7 +130,8 @@ func appendElements(build *row.Builder, elem row.Type, text, scratch []byte) ([]
 		if plain {
 			build.AppendBytes(scratch)
 		} else if err := build.AppendParsed(scratch); err != nil {
-			return scratch, fmt.Errorf("Conversion Error: %w", err) //nolint:staticcheck // as DuckDB writes it
+			//lint:ignore ST1005 as DuckDB writes it
+			return scratch, fmt.Errorf("Conversion Error: %w", err)
 		}
 	}
 	return scratch, nil

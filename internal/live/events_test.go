@@ -76,9 +76,9 @@ func TestFraming(t *testing.T) {
 func TestResume(t *testing.T) {
 	w := newWorld(t)
 	c := w.live(session.SubscribeRequest{Relation: "counts"})
-	token := c.wants("snapshot", `{"rows":[],"more":false}`)
+	c.wants("snapshot", `{"rows":[],"more":false}`)
 	w.exec(`INSERT INTO t VALUES (1, 'a', ''), (2, 'a', '')`)
-	token = c.wants("change", `{"inserts":[{"g":"a","n":2}],"deletes":[]}`)
+	token := c.wants("change", `{"inserts":[{"g":"a","n":2}],"deletes":[]}`)
 	c.close()
 	w.exec(`INSERT INTO t VALUES (3, 'a', '')`)
 	w.exec(`INSERT INTO t VALUES (4, 'a', '')`)

@@ -15,6 +15,7 @@ func castNested(v *Vec, to Type) (Vec, []RowError) {
 	case from.Kind == Struct && to.Kind == Struct:
 		out, bad, err = castMembers(v, to)
 	default:
+		//lint:ignore ST1005 as DuckDB writes it
 		err = fmt.Errorf("Unimplemented type for cast (%s -> %s)", from, to)
 	}
 	if err != nil {
