@@ -18,14 +18,14 @@ const backlogBytes = 256 << 20
 
 // bootstrap is a view that is being built beside the running ones.
 type bootstrap struct {
-	view    *viewState
-	tick    uint64 // the tick whose content it starts from
-	from    *Snapshot
-	now     int64  // the wall-clock time of that tick
-	at      int64  // how far the clocks had come
-	seen    timing // what the clocks have shown since; the loop's own
-	limited int64  // the latest event time that moves a watermark, at that tick
-	mark    int64  // the watermark at that tick, as far as the clocks and the views that this one reads show it; later of the last tick kept
+	view  *viewState
+	tick  uint64 // the tick whose content it starts from
+	from  *Snapshot
+	now   int64  // the wall-clock time of that tick
+	at    int64  // how far the clocks had come
+	seen  timing // what the clocks have shown since; the loop's own
+	first Tick   // the times of that tick
+	mark  int64  // the watermark of the last tick kept, as far as the clocks and the views that this one reads show it; the loop's own
 
 	mu      sync.Mutex
 	backlog []Tick // of the ticks since
@@ -85,7 +85,8 @@ func (e *Engine) begin(b *bootstrap) {
 			b.seen.mark = max(b.seen.mark, v.time.mark)
 		}
 	}
-	b.mark, b.limited = b.seen.mark, e.clocks.limit(b.seen.streams)
+	b.mark = b.seen.mark
+	b.first = Tick{now: b.now, mark: b.mark, limit: e.clocks.limit(b.seen.streams)}
 	e.booting[b] = true
 	e.follow()
 }
@@ -111,7 +112,7 @@ func (e *Engine) clockedStreams(v *viewState) []uint64 {
 func (e *Engine) build(ctx context.Context, b *bootstrap) error {
 	defer b.from.Close()
 	b.view.time.at(b.view.graph, b.now)
-	first := Tick{now: b.now, mark: b.mark, limit: b.limited}
+	first := b.first
 	if err := b.apply(e, map[string]*row.Batch{}); err != nil {
 		return err
 	}
