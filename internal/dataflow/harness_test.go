@@ -353,7 +353,7 @@ func check(t *testing.T, s scenario) {
 			t.Run(fmt.Sprintf("workers=%d,append=%v", workers, appendOnly), func(t *testing.T) {
 				s := s
 				seeds := uint64(2)
-				if testing.Short() {
+				if testing.Short() || underRace {
 					seeds = 1
 				}
 				for seed := range seeds {

@@ -292,6 +292,9 @@ func TestWindowFrames(t *testing.T) {
 			f.Unit = unit
 			for _, exclude := range []plan.Exclusion{plan.Exclusion(k % 4), plan.Exclusion((k + 1 + int(unit)) % 4)} {
 				f.Exclude = exclude
+				if underRace && int(exclude)%2 == k%2 {
+					continue
+				}
 				t.Run(fmt.Sprintf("%d,%d,%d", unit, k, exclude), func(t *testing.T) {
 					checkWindow(t, windowScenario(allOf(windowTypes, plan.SortKey{Expr: col(2, i64()), Descending: k%2 == 1, NullsFirst: k%3 == 1}), partition, framedCalls(f, true)...))
 					if unit == plan.FrameGroups {

@@ -287,7 +287,7 @@ func newModel(t *testing.T, seed uint64, o Options, change func(m *model, n int)
 }
 
 func seeds(t *testing.T) []uint64 {
-	if testing.Short() {
+	if testing.Short() || underRace {
 		return []uint64{1}
 	}
 	return []uint64{1, 2, 3}
