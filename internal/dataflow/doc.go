@@ -12,6 +12,12 @@
 // preceded by a route, which sends each row to the shard that its key's hash selects. Step runs the graph node by node,
 // the shards of a node in parallel through the Runner that the engine lends it. An instance is never run by two goroutines at once.
 //
+// # Time
+//
+// SetTimes tells a graph the watermark before and after a step and the wall-clock time. Operators whose keys the watermark bounds (package plan finds them) free what is
+// closed; lateOp leaves out the rows that come too late for that where they come in; finalOp holds rows back until they are final; temporalOp lets
+// rows enter and leave as the time passes. Operators that have something to do when the times move are stepped also without input.
+//
 // # What is not here
 //
 // No log, no clock, no I/O and no goroutines: time is an input, and the same changes in the same ticks give the same result. Whether a plan

@@ -189,45 +189,34 @@ func (b *builder) neverRetracts(n plan.Node) bool {
 }
 
 // free removes rows that have expired.
-func (s *joinSide) free(ids []uint32) {
-	if len(ids) == 0 {
-		return
-	}
-	if s.retract {
-		unindexRows(s.rows, &s.byRow, ids)
-	}
-	var empty []uint32
-	for _, r := range ids {
-		if key, last := s.cut(r); last {
-			empty = append(empty, key)
-		}
-		s.rows.Remove(r)
-	}
-	hash := hashesOf(s.keys, empty)
-	for k, key := range empty {
-		s.keys.Remove(key, hash[k])
-	}
-}
+func (s *joinSide) free(ids []uint32) { freeRows(s.keys, s.rows, &s.byRow, s.retract, ids, s.cut) }
 
 // free removes rows that have expired.
 func (s *matchSide) free(ids []uint32) {
+	for _, r := range ids {
+		*s.weights.At(r) = 0
+	}
+	freeRows(s.keys, s.rows, &s.byRow, s.retract, ids, s.cut)
+}
+
+// freeRows removes rows, and the keys that cut says have lost their last one.
+func freeRows(keys *state.Set, rows *state.Rows, byRow *state.Index, indexed bool, ids []uint32, cut func(uint32) (key uint32, last bool)) {
 	if len(ids) == 0 {
 		return
 	}
-	if s.retract {
-		unindexRows(s.rows, &s.byRow, ids)
+	if indexed {
+		unindexRows(rows, byRow, ids)
 	}
 	var empty []uint32
 	for _, r := range ids {
-		if key, last := s.cut(r); last {
+		if key, last := cut(r); last {
 			empty = append(empty, key)
 		}
-		*s.weights.At(r) = 0
-		s.rows.Remove(r)
+		rows.Remove(r)
 	}
-	hash := hashesOf(s.keys, empty)
+	hash := hashesOf(keys, empty)
 	for k, key := range empty {
-		s.keys.Remove(key, hash[k])
+		keys.Remove(key, hash[k])
 	}
 }
 

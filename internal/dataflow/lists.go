@@ -1,10 +1,9 @@
 package dataflow
 
 import (
+	"bytes"
 	"fmt"
 	"math"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/tidemill/tidemill/internal/dataflow/scalar"
 	"github.com/tidemill/tidemill/internal/plan"
@@ -139,41 +138,19 @@ func appendElements(build *row.Builder, elem row.Type, text, scratch []byte) ([]
 
 // unquote appends the JSON string whose inside begins at i, and returns where it ends.
 func unquote(dst, text []byte, i int) ([]byte, int) {
-	for i < len(text) && text[i] != '"' {
-		if text[i] != '\\' || i+1 >= len(text) {
-			dst = append(dst, text[i])
-			i++
-			continue
+	end := i
+	for end < len(text) && text[end] != '"' {
+		if text[end] == '\\' {
+			end++
 		}
-		switch c := text[i+1]; c {
-		case 'b':
-			dst = append(dst, '\b')
-		case 'f':
-			dst = append(dst, '\f')
-		case 'n':
-			dst = append(dst, '\n')
-		case 'r':
-			dst = append(dst, '\r')
-		case 't':
-			dst = append(dst, '\t')
-		case 'u':
-			dst = utf8.AppendRune(dst, unit(text, i+2))
-			i += 4
-		default:
-			dst = append(dst, c)
-		}
-		i += 2
+		end++
 	}
-	return dst, i + 1
-}
-
-// unit reads the four hexadecimal digits of a \u escape. DuckDB writes those of control characters only.
-func unit(text []byte, i int) rune {
-	r := rune(0)
-	for _, c := range text[min(i, len(text)):min(i+4, len(text))] {
-		r = r<<4 | rune(strings.IndexByte("0123456789abcdef", c|0x20)&15)
+	end = min(end, len(text))
+	inside := text[i:end]
+	if bytes.IndexByte(inside, '\\') < 0 {
+		return append(dst, inside...), end + 1
 	}
-	return r
+	return scalar.AppendUnescaped(dst, string(inside)), end + 1
 }
 
 // seriesList is range() or generate_series(), of integers or timestamps.

@@ -13,6 +13,10 @@
 //
 // Ticks are numbered from 1 in every run; a run is an epoch. The log's offsets that a tick covers (Frontier) outlive runs.
 //
+// Event time is another matter: the clocks of streams that have a watermark follow it, in the order in which the log took the groups of all of them, so that what is
+// late does not depend on how groups fall into ticks (docs/adr/0006). A tick tells each view's graph the watermark before and after it, and the wall-clock
+// time for filters that compare with it. While such views exist the loop looks at the time also when nothing comes in.
+//
 // # Starting
 //
 // State is rebuilt by replaying the log. Start returns once everything that was in the log when it was called is in a published tick; until

@@ -3,7 +3,7 @@
 //
 // Decode reads DuckDB's plan, Optimize applies the list of Rewrites, Check says why a plan cannot be kept up to date, and
 // Explain, Fingerprint, Relations, UniqueKey and AppendOnly tell about it. SQLOf writes an expression as SQL again, for
-// those that DuckDB has to compute.
+// those that DuckDB has to compute. FindEventTimes finds the columns that a watermark bounds from below, TemporalsOf reads conditions on the time.
 //
 // # What is not here
 //

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -55,7 +56,6 @@ func (r *restartable) always(wants ...[]string) {
 			r.want(w[0], w[1:]...)
 		}
 		r.stop()
-		time.Sleep(time.Millisecond) // runs are told apart by the time they begin
 		r.start()
 	}
 }
@@ -150,7 +150,9 @@ func TestAlterUnderLoad(t *testing.T) {
 	r := newRestartable(t)
 	r.must(`CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)`, `CREATE STREAM s (n INTEGER)`, `CREATE MATERIALIZED VIEW m AS SELECT count(*) AS c, sum(n) AS n FROM t`,
 		`CREATE MATERIALIZED VIEW sm AS SELECT count(*) AS c, sum(n) AS n FROM s`)
-	stop := make(chan struct{})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	stop, rounds := make(chan struct{}), make(chan struct{})
 	var all sync.WaitGroup
 	work := func(f func(c *client, round int) error) {
 		c := connect(t, r.db)
@@ -164,6 +166,10 @@ func TestAlterUnderLoad(t *testing.T) {
 				if err := f(c, round); err != nil && codeOf(err) != "40001" {
 					t.Errorf("round %d: %v (%s)", round, err, codeOf(err))
 					return
+				}
+				select {
+				case rounds <- struct{}{}:
+				default:
 				}
 			}
 		})
@@ -204,7 +210,13 @@ func TestAlterUnderLoad(t *testing.T) {
 		return err
 	})
 	for i := range 8 {
-		time.Sleep(20 * time.Millisecond)
+		for range 10 { // the others go on between two alterations
+			select {
+			case <-rounds:
+			case <-ctx.Done():
+				t.Fatal("nobody goes on")
+			}
+		}
 		r.must(fmt.Sprintf(`ALTER TABLE t ADD COLUMN x%d INTEGER DEFAULT %d`, i, i), fmt.Sprintf(`ALTER STREAM s ADD COLUMN x%d VARCHAR`, i))
 		if i%2 == 1 {
 			r.must(fmt.Sprintf(`ALTER TABLE t DROP COLUMN x%d`, i-1), fmt.Sprintf(`ALTER STREAM s DROP COLUMN x%d`, i-1))

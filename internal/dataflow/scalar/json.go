@@ -183,7 +183,11 @@ func appendJSONText(dst []byte, quoted string, meaning bool) ([]byte, jsonResult
 	if !meaning {
 		return dst, jsonHard
 	}
-	s := quoted[1 : len(quoted)-1]
+	return AppendUnescaped(dst, quoted[1:len(quoted)-1]), jsonFound
+}
+
+// AppendUnescaped appends what the inside of a valid JSON string means.
+func AppendUnescaped(dst []byte, s string) []byte {
 	for i := 0; i < len(s); {
 		if s[i] != '\\' {
 			dst = append(dst, s[i])
@@ -214,7 +218,7 @@ func appendJSONText(dst []byte, quoted string, meaning bool) ([]byte, jsonResult
 		}
 		i += 2
 	}
-	return dst, jsonFound
+	return dst
 }
 
 // hex4 reads four hexadecimal digits, or gives -1.
