@@ -67,6 +67,9 @@ type Database struct {
 	shared    sharedViews
 	foreign   ForeignCatalog
 
+	// statements are the positions of what SQL statements wrote, which all reads wait for.
+	statements Writes
+
 	ddlMu sync.Mutex // orders changes of the catalog
 	gate  gate
 

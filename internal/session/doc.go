@@ -14,5 +14,6 @@
 //
 // # Reads
 //
-// A read sees one tick: the last one, after the session's own writes and after the token it was given.
+// A read sees one tick: the last one, after the session's own writes, after what SQL statements of any session have written, and after the token it
+// was given. It does not wait for events that others ingest, unless its token is one of theirs.
 package session

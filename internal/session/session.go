@@ -53,6 +53,9 @@ func (w *Writes) note(ps []token.Position) {
 func (w *Writes) open() []token.Position {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(w.at) == 0 {
+		return nil
+	}
 	ps := make([]token.Position, 0, len(w.at))
 	for rel, at := range w.at {
 		ps = append(ps, token.Position{Relation: rel, Offset: at})
@@ -337,23 +340,29 @@ func (r *Result) finalTag() string {
 	return r.tag
 }
 
-// awaitReads waits until a read sees the token of the session's setting and the session's own writes.
+// awaitReads waits until a read sees the token of the session's setting, the session's own writes, and what statements of all sessions
+// have written.
 func (s *Session) awaitReads(ctx context.Context) error {
 	if err := s.db.await(ctx, s.settings[afterSetting]); err != nil {
 		return err
 	}
-	return s.awaitOwn(ctx)
+	if err := s.awaitOwn(ctx); err != nil {
+		return err
+	}
+	return s.db.awaitWrites(ctx, &s.db.statements)
 }
 
-func (s *Session) awaitOwn(ctx context.Context) error {
-	ps := s.own.open()
+func (s *Session) awaitOwn(ctx context.Context) error { return s.db.awaitWrites(ctx, s.own) }
+
+func (db *Database) awaitWrites(ctx context.Context, w *Writes) error {
+	ps := w.open()
 	if len(ps) == 0 {
 		return nil
 	}
-	if err := s.db.awaitPositions(ctx, ps); err != nil {
+	if err := db.awaitPositions(ctx, ps); err != nil {
 		return err
 	}
-	s.own.seen(ps)
+	w.seen(ps)
 	return nil
 }
 
@@ -364,7 +373,7 @@ func (s *Session) write(ctx context.Context, ws []write, tag string) (*Result, e
 		if err != nil {
 			return nil, userError(err)
 		}
-		s.wrote(ps)
+		s.stated(ps)
 		return &Result{tag: tag, token: s.db.writeToken(ps)}, nil
 	}
 	n := 0
@@ -379,6 +388,12 @@ func (s *Session) write(ctx context.Context, ws []write, tag string) (*Result, e
 }
 
 func (s *Session) wrote(ps []token.Position) { s.own.note(ps) }
+
+// stated notes what a statement wrote: unlike ingested events, which may come all the time, every session's reads wait for it.
+func (s *Session) stated(ps []token.Position) {
+	s.wrote(ps)
+	s.db.statements.note(ps)
+}
 
 // pendingRows are the operations on a table that the open transaction has collected, or nil.
 func (s *Session) pendingRows(to *stored) *row.Batch {
@@ -456,7 +471,7 @@ func (s *Session) commit(ctx context.Context, ws []write, reads []readMark) (*Re
 	if err != nil {
 		return nil, userError(err)
 	}
-	s.wrote(ps)
+	s.stated(ps)
 	return &Result{tag: "COMMIT", token: s.db.writeToken(ps)}, nil
 }
 

@@ -381,10 +381,6 @@ func TestConflictForms(t *testing.T) {
 func TestSerialization(t *testing.T) {
 	db := openDatabase(t)
 	a, b := connect(t, db), connect(t, db)
-	writes := &session.Writes{} // so that they see each other's writes
-	for _, c := range []*client{a, b} {
-		c.Session = db.NewSession(session.Options{Writes: writes})
-	}
 	a.must(`CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)`, `CREATE STREAM s (n INTEGER)`, `INSERT INTO t VALUES (1, 0), (2, 0)`)
 	a.must(`BEGIN`, `UPDATE t SET n = n + 1 WHERE id = 1`)
 	b.must(`BEGIN`, `UPDATE t SET n = n + 1 WHERE id = 1`, `INSERT INTO s VALUES (1)`, `COMMIT`)

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"fmt"
 	"context"
 	"log/slog"
 	"slices"
@@ -83,4 +84,15 @@ func TestBlockSeesItsOwnWrites(t *testing.T) {
 	f("INSERT INTO t VALUES (1, 1)", "INSERT INTO t VALUES (2, 2); INSERT INTO bag SELECT n FROM t", "t 1 1, t 2 2; 1 1, 2 1")
 	f("INSERT INTO t VALUES (1, 1)", "DELETE FROM t; INSERT INTO t VALUES (1, 7)", "t 1 7; ")
 	f("INSERT INTO t VALUES (true, 2.5e0), (2, '3')", "DELETE FROM t WHERE id = 2", "t 1 2; ")
+}
+
+// TestStatementsAreSeenByAll wants what a statement of one session wrote in the next read of another.
+func TestStatementsAreSeenByAll(t *testing.T) {
+	db := openDatabase(t)
+	a, b := connect(t, db), connect(t, db)
+	a.must(`CREATE TABLE t (id INTEGER PRIMARY KEY)`, `CREATE MATERIALIZED VIEW m AS SELECT count(*) AS n FROM t`)
+	for i := range 100 {
+		a.must(fmt.Sprintf(`INSERT INTO t VALUES (%d)`, i))
+		b.want(`SELECT n FROM m`, fmt.Sprint(i+1))
+	}
 }

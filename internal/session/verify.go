@@ -78,7 +78,7 @@ func (s *Session) verifyStatement(ctx context.Context, whole string, st *sql.Ver
 	if err != nil {
 		return nil, positionedAt(err, whole, st.Name.Pos)
 	}
-	s.wrote(s.db.verifications.note(s.db, v))
+	s.stated(s.db.verifications.note(s.db, v))
 	w := &rowWriter{bb: row.NewBatchBuilder(verifyColumns().Types(), 1)}
 	w.add(v.verdict, v.rows, nil, v.tick, v.took.Milliseconds(), orNull(v.note))
 	if d := v.differences; d != nil {
