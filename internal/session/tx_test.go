@@ -1,8 +1,8 @@
 package session_test
 
 import (
-	"fmt"
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
