@@ -39,7 +39,7 @@ func (a *countAcc) update(groups []uint32, weights []int64, _ []row.Vec) {
 func (a *countAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 	out := make([]int64, len(groups))
 	for k, g := range groups {
-		out[k] = *a.n.At(g)
+		out[k] = *a.n.Peek(g)
 	}
 	if a.typ.Kind == row.Uint32 {
 		b := row.NewBuilder(a.typ, len(out))
@@ -53,6 +53,8 @@ func (a *countAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 
 func (a *countAcc) reset(group uint32) { *a.n.At(group) = 0 }
 func (a *countAcc) bytes() int64       { return a.n.Bytes() }
+
+func (a *countAcc) persist(k *state.Keeper) { a.n.Keep(k) }
 
 // boolAcc counts true and false: bool_and, bool_or, count_if.
 type boolAcc struct {
@@ -75,7 +77,7 @@ func (a *boolAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 	}
 	b := row.NewBuilder(typ, len(groups))
 	for _, g := range groups {
-		no, yes := a.n.At(g)[0], a.n.At(g)[1]
+		no, yes := a.n.Peek(g)[0], a.n.Peek(g)[1]
 		switch {
 		case no == 0 && yes == 0: // count_if too: DuckDB counts nothing as null
 			b.AppendNull()
@@ -92,6 +94,8 @@ func (a *boolAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 
 func (a *boolAcc) reset(group uint32) { *a.n.At(group) = [2]int64{} }
 func (a *boolAcc) bytes() int64       { return a.n.Bytes() }
+
+func (a *boolAcc) persist(k *state.Keeper) { a.n.Keep(k) }
 
 // wideSum is a sum of integers that cannot overflow: 192 bits, and the number of values.
 type wideSum struct {
@@ -233,3 +237,5 @@ func (a *intSumAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 
 func (a *intSumAcc) reset(group uint32) { *a.sums.At(group) = wideSum{} }
 func (a *intSumAcc) bytes() int64       { return a.sums.Bytes() }
+
+func (a *intSumAcc) persist(k *state.Keeper) { a.sums.Keep(k) }

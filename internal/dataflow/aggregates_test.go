@@ -311,7 +311,7 @@ func TestArrivalsKeepTheirOrder(t *testing.T) {
 	want("a", "c", "b")
 	feed(-1, "a", "b", "c")
 	want()
-	if a.values.Len() != 0 || len(a.free) != int(a.next) {
+	if a.values.Len() != 0 || a.free.Len() != int(a.next) {
 		t.Error("something is left")
 	}
 }

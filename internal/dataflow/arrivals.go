@@ -13,7 +13,7 @@ type arrivals struct {
 	of      members
 	links   state.Array[arrivalLink]
 	next    uint32
-	free    []uint32
+	free    state.Stack
 	ends    state.Array[[2]uint32] // per group its first and last link + 1
 	chains  state.Array[[2]uint32] // per value its first and last link + 1
 	counts  state.Array[int64]     // per value its weight in links, minus what was taken away before it came
@@ -71,7 +71,7 @@ func (a *arrivals) update(groups []uint32, weights []int64, args []row.Vec) {
 		}
 	}
 	for k, id := range a.ids {
-		if c := a.counts.At(id); *c == 0 && a.chains.At(id)[0] == 0 && a.values.Find(cols, k, hash[k]) == id {
+		if c := a.counts.At(id); *c == 0 && a.chains.Peek(id)[0] == 0 && a.values.Find(cols, k, hash[k]) == id {
 			a.of.remove(groups[k], id)
 			a.values.Remove(id, hash[k])
 		}
@@ -117,9 +117,8 @@ func (a *arrivals) give(g, id uint32, w int64) {
 // push puts a value behind the last of a group.
 func (a *arrivals) push(g, value uint32, w int64) uint32 {
 	var at uint32
-	if n := len(a.free); n > 0 {
-		at = a.free[n-1]
-		a.free = a.free[:n-1]
+	if a.free.Len() > 0 {
+		at = a.free.Pop()
 	} else {
 		at = a.next
 		a.next++
@@ -137,7 +136,7 @@ func (a *arrivals) push(g, value uint32, w int64) uint32 {
 }
 
 func (a *arrivals) unlink(g, at uint32) {
-	l, ends := *a.links.At(at), a.ends.At(g)
+	l, ends := *a.links.Peek(at), a.ends.At(g)
 	if l.before == 0 {
 		ends[0] = l.next
 	} else {
@@ -148,7 +147,7 @@ func (a *arrivals) unlink(g, at uint32) {
 	} else {
 		a.links.At(l.next - 1).before = l.before
 	}
-	a.free = append(a.free, at)
+	a.free.Push(at)
 }
 
 func (a *arrivals) members(group uint32, backwards bool, limit int64, out []uint32) []uint32 {
@@ -185,10 +184,10 @@ func (a *arrivals) textBytes(ids []uint32) int64 {
 
 func (a *arrivals) reset(group uint32) {
 	ends := a.ends.At(group)
-	for at := ends[0]; at != 0; at = a.links.At(at - 1).next {
-		a.free = append(a.free, at-1)
+	for at := ends[0]; at != 0; at = a.links.Peek(at - 1).next {
+		a.free.Push(at - 1)
 		if !a.retract {
-			a.rows.Remove(a.links.At(at - 1).value)
+			a.rows.Remove(a.links.Peek(at - 1).value)
 		}
 	}
 	*ends = [2]uint32{}
@@ -201,9 +200,24 @@ func (a *arrivals) reset(group uint32) {
 }
 
 func (a *arrivals) bytes() int64 {
-	n := a.links.Bytes() + a.of.bytes() + a.ends.Bytes() + a.chains.Bytes() + a.counts.Bytes() + int64(cap(a.free)*4)
+	n := a.links.Bytes() + a.of.bytes() + a.ends.Bytes() + a.chains.Bytes() + a.counts.Bytes() + a.free.Bytes()
 	if a.retract {
 		return n + a.values.Bytes()
 	}
 	return n + a.rows.Bytes()
+}
+
+func (a *arrivals) persist(k *state.Keeper) {
+	if a.retract {
+		a.values.Keep(k)
+		a.of.persist(k)
+	} else {
+		a.rows.Keep(k)
+	}
+	a.links.Keep(k)
+	state.Keep(k, &a.next)
+	a.free.Keep(k)
+	a.ends.Keep(k)
+	a.chains.Keep(k)
+	a.counts.Keep(k)
 }

@@ -102,3 +102,5 @@ func meanInterval(s *[3]wideSum, n int64) (row.IntervalValue, bool) {
 
 func (a *intervalMeanAcc) reset(group uint32) { *a.sums.At(group) = [3]wideSum{} }
 func (a *intervalMeanAcc) bytes() int64       { return a.sums.Bytes() }
+
+func (a *intervalMeanAcc) persist(k *state.Keeper) { a.sums.Keep(k) }

@@ -80,17 +80,17 @@ func (a *bitsAcc) fold(word *[2]uint64, x [2]uint64, n, w int64) {
 func (a *bitsAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 	b := row.NewBuilder(a.typ, len(groups))
 	for _, g := range groups {
-		n := *a.n.At(g)
+		n := *a.n.Peek(g)
 		if n == 0 {
 			b.AppendNull()
 			continue
 		}
 		word := [2]uint64{}
 		if a.kept {
-			word = *a.words.At(g)
+			word = *a.words.Peek(g)
 		} else {
 			for i := range a.width {
-				if c := *a.counts[i].At(g); c > 0 && (a.name == "bit_or" || c == n) {
+				if c := *a.counts[i].Peek(g); c > 0 && (a.name == "bit_or" || c == n) {
 					word[i>>6] |= 1 << (i & 63)
 				}
 			}
@@ -121,4 +121,12 @@ func (a *bitsAcc) bytes() int64 {
 		n += a.counts[i].Bytes()
 	}
 	return n
+}
+
+func (a *bitsAcc) persist(k *state.Keeper) {
+	a.n.Keep(k)
+	for i := range a.counts {
+		a.counts[i].Keep(k)
+	}
+	a.words.Keep(k)
 }

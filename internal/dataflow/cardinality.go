@@ -87,7 +87,7 @@ func (a *cardinalityAcc) retracting(groups []uint32, weights []int64, cols []row
 		*c += weight(weights, k)
 	}
 	for _, t := range a.touch.seen {
-		c := *a.counts.At(t.id)
+		c := *a.counts.Peek(t.id)
 		if c > 0 != t.present {
 			a.set(groups[t.at], a.ids[t.at], rank[t.at], c > 0)
 		}
@@ -97,7 +97,7 @@ func (a *cardinalityAcc) retracting(groups []uint32, weights []int64, cols []row
 		}
 	}
 	for k, id := range a.ids {
-		if *a.ranks.At(id) == 0 && a.registers.Find(cols, k, hash[k]) == id {
+		if *a.ranks.Peek(id) == 0 && a.registers.Find(cols, k, hash[k]) == id {
 			a.of.remove(groups[k], id)
 			a.registers.Remove(id, hash[k])
 		}
@@ -203,4 +203,16 @@ func (a *cardinalityAcc) bytes() int64 {
 		n += a.cells.Bytes()
 	}
 	return n
+}
+
+func (a *cardinalityAcc) persist(k *state.Keeper) {
+	a.registers.Keep(k)
+	a.ranks.Keep(k)
+	if a.cells != nil {
+		a.cells.Keep(k)
+	}
+	a.counts.Keep(k)
+	a.of.persist(k)
+	a.cellsOf.persist(k)
+	a.tops.Keep(k)
 }

@@ -92,6 +92,32 @@ func (c *groupCloser) closed() ([]uint32, error) {
 	return c.ids, nil
 }
 
+// persist enters the keys of a set again when it has been loaded.
+func (c *groupCloser) persist(k *state.Keeper, keys *state.Set) {
+	if c == nil {
+		return
+	}
+	c.due.Keep(k)
+	k.Then(func() {
+		keys.Each(func(ids []uint32) {
+			if c.end != nil {
+				for _, id := range ids {
+					c.dates.Add(0, *c.due.Peek(id), id)
+				}
+				return
+			}
+			cols, all := make([]row.Vec, keys.Columns()), make([]int32, len(ids))
+			for i := range cols {
+				cols[i] = keys.Gather(i, ids)
+			}
+			for i := range all {
+				all[i] = int32(i)
+			}
+			c.add(cols, all, ids)
+		})
+	})
+}
+
 func (c *groupCloser) bytes() int64 {
 	if c == nil {
 		return 0

@@ -38,6 +38,7 @@ type rowSequence interface {
 	textBytes(ids []uint32) int64
 	reset(group uint32)
 	bytes() int64
+	persist(k *state.Keeper)
 }
 
 func (a *collectAcc) grow(n uint32) { a.rows.grow(n) }
@@ -127,6 +128,8 @@ func (a *collectAcc) tooMany(ids []uint32) bool {
 func (a *collectAcc) reset(group uint32) { a.rows.reset(group) }
 func (a *collectAcc) bytes() int64       { return a.rows.bytes() }
 
+func (a *collectAcc) persist(k *state.Keeper) { a.rows.persist(k) }
+
 // sortedRows is a sequence in an order of columns.
 type sortedRows struct {
 	order *sortOrder
@@ -167,3 +170,5 @@ func (s *sortedRows) gather(ids []uint32) row.Vec  { return s.rows.Gather(0, ids
 func (s *sortedRows) textBytes(ids []uint32) int64 { return s.rows.TextBytes(0, ids) }
 func (s *sortedRows) reset(group uint32)           { s.rows.Clear(group) }
 func (s *sortedRows) bytes() int64                 { return s.rows.Bytes() }
+
+func (s *sortedRows) persist(k *state.Keeper) { s.rows.Keep(k) }

@@ -1,6 +1,8 @@
 package dataflow
 
 import (
+	"math"
+
 	"github.com/tidemill/tidemill/internal/dataflow/scalar"
 	"github.com/tidemill/tidemill/internal/dataflow/state"
 	"github.com/tidemill/tidemill/internal/plan"
@@ -69,9 +71,19 @@ func (e *expiry) eval(b *row.Batch) error {
 	return nil
 }
 
+// never is when a row is due for which there is no time.
+const never = math.MaxUint64
+
 // add enters row i of the tick, which is stored as id. A null matches nothing.
 func (e *expiry) add(i int, id uint32) {
-	if e == nil || e.failed != nil && e.failed[i] {
+	if e == nil {
+		return
+	}
+	if e.failed != nil && e.failed[i] {
+		if e.calendar != nil {
+			e.due.Grow(id + 1)
+			*e.due.At(id) = never
+		}
 		return
 	}
 	due := uint64(0)
@@ -91,7 +103,7 @@ func (e *expiry) add(i int, id uint32) {
 func (e *expiry) remove(id uint32) {
 	if e != nil && e.calendar != nil {
 		e.due.Grow(id + 1)
-		e.calendar.Remove(0, *e.due.At(id), id)
+		e.calendar.Remove(0, *e.due.Peek(id), id)
 	}
 }
 
@@ -110,6 +122,25 @@ func (e *expiry) take() []uint32 {
 		e.ids = e.calendar.Take(0, limit, e.ids[:0])
 	}
 	return e.ids
+}
+
+func (e *expiry) persist(k *state.Keeper, rows *state.Rows) {
+	switch {
+	case e == nil:
+	case e.dates != nil:
+		e.dates.Keep(k)
+	default:
+		e.due.Keep(k)
+		k.Then(func() {
+			rows.Each(func(ids []uint32) {
+				for _, id := range ids {
+					if due := *e.due.Peek(id); due != never {
+						e.calendar.Add(0, due, id)
+					}
+				}
+			})
+		})
+	}
 }
 
 func (e *expiry) bytes() int64 {

@@ -52,11 +52,11 @@ func (a *keptExtreme) result(groups []uint32) (row.Vec, []scalar.RowError) {
 		flip = ^flip
 	}
 	for _, g := range groups {
-		if !*a.some.At(g) {
+		if !*a.some.Peek(g) {
 			b.AppendNull()
 			continue
 		}
-		state.AppendOrderBits(b, *a.order.At(g)^flip)
+		state.AppendOrderBits(b, *a.order.Peek(g)^flip)
 	}
 	return b.Finish(), nil
 }
@@ -66,6 +66,11 @@ func (a *keptExtreme) reset(group uint32) {
 }
 
 func (a *keptExtreme) bytes() int64 { return a.order.Bytes() + a.some.Bytes() }
+
+func (a *keptExtreme) persist(k *state.Keeper) {
+	a.order.Keep(k)
+	a.some.Keep(k)
+}
 
 // orderedExtreme is min, max, arg_min and arg_max with retractions. The rows of the multiset are (value) or, for arg_min and
 // arg_max, (by, value): of rows with the same by, arg_min takes the smallest value and arg_max the largest, so
@@ -99,6 +104,8 @@ func (a *orderedExtreme) result(groups []uint32) (row.Vec, []scalar.RowError) {
 
 func (a *orderedExtreme) reset(group uint32) { a.rows.Clear(group) }
 func (a *orderedExtreme) bytes() int64       { return a.rows.Bytes() }
+
+func (a *orderedExtreme) persist(k *state.Keeper) { a.rows.Keep(k) }
 
 // distinctAcc hands each distinct value of a group to an inner accumulator once.
 type distinctAcc struct {
@@ -141,7 +148,7 @@ func (a *distinctAcc) update(groups []uint32, weights []int64, args []row.Vec) {
 	var at []int32
 	var signs []int64
 	for _, t := range a.touch.seen {
-		n := *a.counts.At(t.id)
+		n := *a.counts.Peek(t.id)
 		if now := n > 0; now != t.present {
 			at, signs = append(at, t.at), append(signs, sign(now))
 		}
@@ -187,4 +194,11 @@ func (a *distinctAcc) reset(group uint32) {
 
 func (a *distinctAcc) bytes() int64 {
 	return a.inner.bytes() + a.values.Bytes() + a.of.bytes() + a.counts.Bytes() + a.touch.bytes()
+}
+
+func (a *distinctAcc) persist(k *state.Keeper) {
+	a.inner.persist(k)
+	a.values.Keep(k)
+	a.of.persist(k)
+	a.counts.Keep(k)
 }

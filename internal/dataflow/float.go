@@ -1,6 +1,9 @@
 package dataflow
 
 import (
+	"maps"
+	"slices"
+
 	"math"
 
 	"github.com/tidemill/tidemill/internal/dataflow/scalar"
@@ -196,7 +199,7 @@ func (a *floatSumAcc) value(g uint32, s *floatSum) float64 {
 func (a *floatSumAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 	b := row.NewBuilder(row.T(row.Float64), len(groups))
 	for _, g := range groups {
-		s := a.sums.At(g)
+		s := a.sums.Peek(g)
 		switch {
 		case s.n == 0:
 			b.AppendNull()
@@ -218,3 +221,50 @@ func (a *floatSumAcc) reset(group uint32) {
 const wideBytes = 160
 
 func (a *floatSumAcc) bytes() int64 { return a.sums.Bytes() + int64(len(a.wide))*wideBytes }
+
+func (a *floatSumAcc) persist(k *state.Keeper) {
+	a.sums.Keep(k)
+	keepMap(k, &a.wide, func(g uint32, w *wideFloat) *wideFloat {
+		if w == nil {
+			w = &wideFloat{}
+		}
+		keepFloats(k, &w.small)
+		keepFloats(k, &w.huge)
+		return w
+	})
+}
+
+// keepMap saves or loads the entries of a map; entry saves one, or loads it if it is given the zero value.
+func keepMap[T any](k *state.Keeper, m *map[uint32]T, entry func(group uint32, v T) T) {
+	groups := slices.Sorted(maps.Keys(*m))
+	n := uint32(len(groups))
+	state.Keep(k, &n)
+	for i := uint32(0); i < n && k.Err() == nil; i++ {
+		var g uint32
+		if !k.Loading() {
+			g = groups[i]
+		}
+		state.Keep(k, &g)
+		v := entry(g, (*m)[g])
+		if !k.Loading() {
+			continue
+		}
+		if *m == nil {
+			*m = map[uint32]T{}
+		}
+		(*m)[g] = v
+	}
+}
+
+func keepFloats(k *state.Keeper, fs *[]float64) {
+	n := uint32(len(*fs))
+	state.Keep(k, &n)
+	for i := uint32(0); i < n && k.Err() == nil; i++ {
+		if k.Loading() {
+			*fs = append(*fs, 0)
+		}
+		bits := int64(math.Float64bits((*fs)[i]))
+		state.Keep(k, &bits)
+		(*fs)[i] = math.Float64frombits(uint64(bits))
+	}
+}

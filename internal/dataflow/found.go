@@ -111,10 +111,10 @@ func (f *foundRows) count(level int, made *row.Batch) error {
 // countAt adds w to how often the level makes the row.
 func (f *foundRows) countAt(r *foundRow, level uint32, w int64) {
 	before, at := uint32(0), r.first
-	for at != 0 && f.entries.At(at-1).level < level {
-		before, at = at, f.entries.At(at-1).next
+	for at != 0 && f.entries.Peek(at-1).level < level {
+		before, at = at, f.entries.Peek(at-1).next
 	}
-	if at != 0 && f.entries.At(at-1).level == level {
+	if at != 0 && f.entries.Peek(at-1).level == level {
 		e := f.entries.At(at - 1)
 		if e.count += w; e.count == 0 {
 			f.link(r, before, e.next)

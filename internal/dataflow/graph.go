@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidemill/tidemill/internal/dataflow/state"
 	"github.com/tidemill/tidemill/internal/row"
 )
 
@@ -54,6 +55,8 @@ type operator interface {
 	step(in []port) (*row.Batch, error)
 	// bytes is the memory the state takes.
 	bytes() int64
+	// persist shows the state to a Keeper, between two steps.
+	persist(k *state.Keeper)
 }
 
 // rejecter is an operator whose expressions can fail for single rows.
@@ -159,6 +162,23 @@ func (g *Graph) Step(changes map[string]*row.Batch, run Runner) ([]*row.Batch, e
 	clear(g.flows)
 	return out, failed
 }
+
+// Persist shows the state of all operators to a Keeper, between two steps. A graph that has loaded it goes on as the one that saved it; it must be of the same
+// plan and the same number of workers. What was rejected or late and not taken yet is not part of it.
+func (g *Graph) Persist(k *state.Keeper) {
+	k.Bool(&g.started)
+	for _, c := range g.keyed {
+		c.persist(k)
+	}
+	for i := range g.nodes {
+		for _, s := range g.nodes[i].shards {
+			s.persist(k)
+		}
+	}
+}
+
+// Workers is the number of shards per operator.
+func (g *Graph) Workers() int { return g.workers }
 
 // TakeRejects returns the rows that were left out since the last call.
 func (g *Graph) TakeRejects() []Reject {

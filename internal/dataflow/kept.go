@@ -70,7 +70,7 @@ func (a *keptRow) better(id uint32, keys *row.Vec, k int) bool {
 func (a *keptRow) result(groups []uint32) (row.Vec, []scalar.RowError) {
 	ids := make([]uint32, len(groups))
 	for k, g := range groups {
-		ids[k] = *a.ids.At(g) - 1 // None for 0
+		ids[k] = *a.ids.Peek(g) - 1 // None for 0
 	}
 	return a.rows.GatherOrNull(0, ids), nil
 }
@@ -91,4 +91,12 @@ func (a *keptRow) bytes() int64 {
 		n += a.keys.Bytes()
 	}
 	return n
+}
+
+func (a *keptRow) persist(k *state.Keeper) {
+	a.rows.Keep(k)
+	if a.keys != nil {
+		a.keys.Keep(k)
+	}
+	a.ids.Keep(k)
 }

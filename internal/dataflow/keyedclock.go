@@ -35,7 +35,7 @@ var errKeys error = fault.New(fault.LimitExceeded, "more than %d keys of a strea
 // begin starts a step: what moved in the last one is before.
 func (c *keyedClock) begin() {
 	for _, id := range c.moved {
-		*c.before.At(id) = *c.latest.At(id)
+		*c.before.At(id) = *c.latest.Peek(id)
 	}
 	c.moved = c.moved[:0]
 }
@@ -62,7 +62,7 @@ func (c *keyedClock) observe(b *row.Batch) error {
 			continue
 		}
 		at := row.Micros(v, i)
-		if c.times.Limit != 0 && at > c.times.Limit || at <= *c.latest.At(id) {
+		if c.times.Limit != 0 && at > c.times.Limit || at <= *c.latest.Peek(id) {
 			continue
 		}
 		*c.latest.At(id) = at
@@ -87,6 +87,19 @@ func (c *keyedClock) bytes() int64 {
 	return c.set.Bytes() + c.latest.Bytes() + c.before.Bytes() + c.stamps.bytes()
 }
 
+func (c *keyedClock) persist(k *state.Keeper) {
+	c.set.Keep(k)
+	c.latest.Keep(k)
+	k.Then(func() {
+		c.before.Grow(c.set.Cap())
+		c.set.Each(func(ids []uint32) {
+			for _, id := range ids {
+				*c.before.At(id) = *c.latest.Peek(id)
+			}
+		})
+	})
+}
+
 // keyThreshold is a threshold per key. It is for one shard.
 type keyThreshold struct {
 	clock   *keyedClock
@@ -103,9 +116,9 @@ func (t *keyThreshold) at(ids []uint32, before bool) (row.Vec, error) {
 		switch {
 		case id == state.None:
 		case before:
-			mark = *t.clock.before.At(id)
+			mark = *t.clock.before.Peek(id)
 		default:
-			mark = *t.clock.latest.At(id)
+			mark = *t.clock.latest.Peek(id)
 		}
 		if mark == NoWatermark {
 			b.AppendNull()
@@ -165,10 +178,10 @@ func (b *builder) keyThreshold(bounds []plan.TimeBound) (*keyThreshold, error) {
 
 // watermark is that of a key before the step, NoWatermark if it is not known.
 func (t *keyThreshold) watermark(id uint32) int64 {
-	if id == state.None || *t.clock.before.At(id) == NoWatermark {
+	if id == state.None || *t.clock.before.Peek(id) == NoWatermark {
 		return NoWatermark
 	}
-	cols, errs, err := t.mark.Eval(&row.Batch{Cols: []row.Vec{row.TimeVec(t.typ, *t.clock.before.At(id))}, Len: 1})
+	cols, errs, err := t.mark.Eval(&row.Batch{Cols: []row.Vec{row.TimeVec(t.typ, *t.clock.before.Peek(id))}, Len: 1})
 	if err != nil || len(errs) > 0 || cols[0].Null(0) {
 		return NoWatermark
 	}

@@ -355,6 +355,10 @@ func (b *builder) newAsOf(n *plan.Join, s *joinShape, left, right lowered, order
 		return o, nil
 	}
 	var err error
+	if w := order.left.Type.Phys().Width(); w == 0 || w > 8 {
+		blob := []row.Type{row.T(row.Blob)}
+		o.left.rests, o.right.rests = state.NewRows(blob), state.NewRows(blob)
+	}
 	if o.left.order, err = b.compile([]*plan.Expr{order.left}, left.types); err != nil {
 		return nil, err
 	}

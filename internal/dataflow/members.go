@@ -23,7 +23,7 @@ func (m *members) add(set *state.Set, groups, ids []uint32, added []int32) {
 
 // remove forgets a row of a group.
 func (m *members) remove(group, id uint32) {
-	l := *m.links.At(id)
+	l := *m.links.Peek(id)
 	if l[0] == 0 {
 		*m.first.At(group) = l[1]
 	} else {
@@ -38,7 +38,7 @@ func (m *members) remove(group, id uint32) {
 func (m *members) clear(set *state.Set, group uint32) []uint32 {
 	var ids []uint32
 	first := m.first.At(group)
-	for at := *first; at != 0; at = m.links.At(at - 1)[1] {
+	for at := *first; at != 0; at = m.links.Peek(at - 1)[1] {
 		ids = append(ids, at-1)
 	}
 	*first = 0
@@ -52,3 +52,8 @@ func (m *members) clear(set *state.Set, group uint32) []uint32 {
 }
 
 func (m *members) bytes() int64 { return m.first.Bytes() + m.links.Bytes() }
+
+func (m *members) persist(k *state.Keeper) {
+	m.first.Keep(k)
+	m.links.Keep(k)
+}

@@ -133,7 +133,7 @@ func (a *momentsAcc) add(g uint32, x, y float64, w int64) {
 		var room [5]partSum
 		done := true
 		for i, t := range a.terms {
-			room[i] = *a.sums[i].At(g)
+			room[i] = *a.sums[i].Peek(g)
 			done = done && t.addTerm(&room[i], x, y, w)
 		}
 		if done {
@@ -228,7 +228,7 @@ func (a *momentsAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 	b := row.NewBuilder(row.T(row.Float64), len(groups))
 	var errs []scalar.RowError
 	for k, g := range groups {
-		c := *a.counts.At(g)
+		c := *a.counts.Peek(g)
 		if c.n == 0 {
 			delete(a.wide, g) // nothing is left
 		}
@@ -252,6 +252,31 @@ func (a *momentsAcc) reset(group uint32) {
 		*a.sums[i].At(group) = partSum{}
 	}
 	delete(a.wide, group)
+}
+
+func (a *momentsAcc) persist(k *state.Keeper) {
+	a.counts.Keep(k)
+	for i := range a.sums {
+		a.sums[i].Keep(k)
+	}
+	keepMap(k, &a.wide, func(_ uint32, sums []*big.Float) []*big.Float {
+		for i := range a.terms {
+			var text []byte
+			if !k.Loading() {
+				text = sums[i].Append(nil, 'p', 0)
+			}
+			k.Bytes(&text)
+			if k.Loading() {
+				f, _, err := new(big.Float).SetPrec(wideBits).Parse(string(text), 0)
+				if err != nil {
+					k.Fail("a sum is no number")
+					f = bigFloat(0)
+				}
+				sums = append(sums, f)
+			}
+		}
+		return sums
+	})
 }
 
 func (a *momentsAcc) bytes() int64 {

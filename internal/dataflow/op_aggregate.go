@@ -50,6 +50,7 @@ type accumulator interface {
 	// reset empties a group.
 	reset(group uint32)
 	bytes() int64
+	persist(k *state.Keeper)
 }
 
 func (o *aggregateOp) step(in []port) (*row.Batch, error) {
@@ -72,7 +73,7 @@ func (o *aggregateOp) step(in []port) (*row.Batch, error) {
 	o.resolve(p)
 	o.touch.begin(o.groups.Cap())
 	for i, id := range o.ids {
-		o.touch.see(id, int32(i), *o.rows.At(id) > 0 || (o.single && !first))
+		o.touch.see(id, int32(i), *o.rows.Peek(id) > 0 || (o.single && !first))
 	}
 	touched := make([]uint32, len(o.touch.seen))
 	for k, t := range o.touch.seen {
@@ -207,7 +208,7 @@ func (o *aggregateOp) difference(p *port, old *row.Batch, touched []uint32, befo
 	live := make([]uint32, 0, len(touched))
 	liveAt := make([]int, 0, len(touched))
 	for k, id := range touched {
-		if o.single || *o.rows.At(id) > 0 {
+		if o.single || *o.rows.Peek(id) > 0 {
 			live, liveAt = append(live, id), append(liveAt, k)
 		}
 	}
@@ -248,7 +249,7 @@ func (o *aggregateOp) sweep(p *port, touched []uint32) {
 		return
 	}
 	for k, id := range touched {
-		if *o.rows.At(id) == 0 {
+		if *o.rows.Peek(id) == 0 {
 			for i := range o.calls {
 				o.calls[i].state.reset(id)
 			}
@@ -256,7 +257,7 @@ func (o *aggregateOp) sweep(p *port, touched []uint32) {
 			switch {
 			case o.closer == nil:
 			case o.closer.end != nil:
-				o.closer.dates.Remove(0, *o.closer.due.At(id), id)
+				o.closer.dates.Remove(0, *o.closer.due.Peek(id), id)
 			default:
 				o.closer.remove(p.keys, at, id)
 			}
@@ -305,4 +306,14 @@ func (o *aggregateOp) bytes() int64 {
 		n += o.calls[i].state.bytes()
 	}
 	return n
+}
+
+func (o *aggregateOp) persist(k *state.Keeper) {
+	k.Bool(&o.begun)
+	o.groups.Keep(k)
+	o.rows.Keep(k)
+	for i := range o.calls {
+		o.calls[i].state.persist(k)
+	}
+	o.closer.persist(k, o.groups)
 }

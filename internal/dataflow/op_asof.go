@@ -48,8 +48,11 @@ type asofSide struct {
 	tree    *state.Places
 	seqs    state.Array[uint64]
 	keyOf   state.Array[uint32]
-	vals    []row.Vec
-	keyIDs  []uint32
+	// bits and, for an order that 64 bits do not tell, rests are the place of each row.
+	bits   state.Array[uint64]
+	rests  *state.Rows
+	vals   []row.Vec
+	keyIDs []uint32
 }
 
 // look is a left row that looks for its right row.
@@ -148,18 +151,23 @@ func (o *asofOp) enter(p *port, s *asofSide) {
 	o.users.Grow(o.keys.Cap())
 	s.seqs.Grow(s.rows.Cap())
 	s.keyOf.Grow(s.rows.Cap())
+	s.bits.Grow(s.rows.Cap())
+	if s.rests != nil {
+		s.rests.Cover(s.rows.Cap())
+	}
 	for i, id := range s.ids {
 		if s.fresh[i] {
 			*o.users.At(s.keyIDs[i])++
 			*s.keyOf.At(id) = s.keyIDs[i]
 			*s.seqs.At(id) = o.arrival(s)
+			s.setPlace(id, i)
 		}
 	}
 	for i := range s.seen {
 		x := &s.seen[i]
-		now, before := *s.weights.At(x.id) > 0, x.weight > 0
+		now, before := *s.weights.Peek(x.id) > 0, x.weight > 0
 		if x.at >= 0 && now != before {
-			if pl := s.place(x); now {
+			if pl := s.place(x.id); now {
 				s.tree.Add(pl)
 			} else {
 				s.tree.Remove(pl)
@@ -180,17 +188,27 @@ func (o *asofOp) arrival(s *asofSide) uint64 {
 	return ^o.arrivals
 }
 
-// place returns where a row that the tick changes is.
-func (s *asofSide) place(x *rowTouch) state.Place {
-	pl := state.Place{Group: *s.keyOf.At(x.id), ID: x.id, Seq: *s.seqs.At(x.id)}
+// setPlace notes where row i of the tick, which is stored as id, is.
+func (s *asofSide) setPlace(id uint32, i int) {
 	if s.order == nil {
-		return pl
+		return
 	}
 	v := &s.vals[0]
-	if w := v.Type.Phys().Width(); w > 0 && w <= 8 {
-		pl.Bits = state.OrderBits(v, int(x.at))
-	} else {
-		pl.Rest = string(row.AppendKey(nil, v, int(x.at)))
+	if s.rests == nil {
+		*s.bits.At(id) = state.OrderBits(v, i)
+		return
+	}
+	b := row.NewBuilder(row.T(row.Blob), 1)
+	b.AppendBytes(row.AppendKey(nil, v, i))
+	rest := b.Finish()
+	s.rests.Overwrite(0, id, &rest, 0)
+}
+
+// place returns where a row is.
+func (s *asofSide) place(id uint32) state.Place {
+	pl := state.Place{Group: *s.keyOf.Peek(id), ID: id, Seq: *s.seqs.Peek(id), Bits: *s.bits.Peek(id)}
+	if s.rests != nil {
+		pl.Rest = string(s.rests.Text(0, id))
 	}
 	return pl
 }
@@ -198,12 +216,12 @@ func (s *asofSide) place(x *rowTouch) state.Place {
 // look lists the left rows that have to look for their right row.
 func (o *asofOp) look(p *port) {
 	for i := range o.left.seen {
-		o.looks = append(o.looks, look{i, o.left.place(&o.left.seen[i])})
+		o.looks = append(o.looks, look{i, o.left.place(o.left.seen[i].id)})
 	}
 	for i := range o.right.seen {
 		x := &o.right.seen[i]
-		if (*o.right.weights.At(x.id) > 0) != (x.weight > 0) {
-			o.concern(o.right.place(x))
+		if (*o.right.weights.Peek(x.id) > 0) != (x.weight > 0) {
+			o.concern(o.right.place(x.id))
 		}
 	}
 }
@@ -224,7 +242,7 @@ func (o *asofOp) concern(at state.Place) {
 				return false
 			}
 		}
-		if *o.left.slot.At(l.ID) == 0 {
+		if *o.left.slot.Peek(l.ID) == 0 {
 			o.left.touch(l.ID)
 			o.looks = append(o.looks, look{len(o.left.seen) - 1, l})
 		}
@@ -296,7 +314,7 @@ func (o *asofOp) search(at state.Place) uint32 {
 func (o *asofOp) pick() error {
 	for _, k := range o.looks {
 		x := &o.left.seen[k.touch]
-		now, mark := *o.left.weights.At(x.id), o.left.marks.At(x.id)
+		now, mark := *o.left.weights.Peek(x.id), o.left.marks.At(x.id)
 		before := uint32(x.mark) - 1 // None for a mark of 0
 		found := uint32(state.None)
 		if now != 0 {
@@ -369,8 +387,8 @@ func (o *asofOp) settle() {
 	for i := range s.seen {
 		x := &s.seen[i]
 		now, before := int64(0), int64(0)
-		if *s.marks.At(x.id) == 0 {
-			now = *s.weights.At(x.id)
+		if *s.marks.Peek(x.id) == 0 {
+			now = *s.weights.Peek(x.id)
 		}
 		if x.mark == 0 {
 			before = x.weight
@@ -395,7 +413,7 @@ func (o *asofOp) sweep(p *port, s *asofSide) {
 	if s.retract {
 		for i := range s.seen {
 			if x := &s.seen[i]; s.gone(x) {
-				key := *s.keyOf.At(x.id)
+				key := *s.keyOf.Peek(x.id)
 				if users := o.users.At(key); *users == 1 {
 					*users = 0
 					o.keys.Remove(key, p.hash[x.at])
@@ -419,6 +437,33 @@ func (o *asofOp) bytes() int64 {
 	return o.left.bytes() + o.right.bytes() + o.keys.Bytes() + o.users.Bytes()
 }
 
+func (o *asofOp) persist(k *state.Keeper) {
+	o.keys.Keep(k)
+	o.users.Keep(k)
+	state.Keep(k, &o.arrivals)
+	o.left.persist(k)
+	o.right.persist(k)
+}
+
 func (s *asofSide) bytes() int64 {
 	return s.rowTable.bytes() + s.tree.Bytes() + s.seqs.Bytes() + s.keyOf.Bytes()
+}
+
+func (s *asofSide) persist(k *state.Keeper) {
+	s.rowTable.persist(k)
+	s.seqs.Keep(k)
+	s.keyOf.Keep(k)
+	s.bits.Keep(k)
+	if s.rests != nil {
+		s.rests.Keep(k)
+	}
+	k.Then(func() {
+		s.rows.Each(func(ids []uint32) {
+			for _, id := range ids {
+				if *s.weights.Peek(id) > 0 {
+					s.tree.Add(s.place(id))
+				}
+			}
+		})
+	})
 }

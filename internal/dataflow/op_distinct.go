@@ -58,7 +58,7 @@ func (o *distinctOp) changes(p *port) *row.Batch {
 	var ids []uint32
 	var weights []int64
 	for _, t := range o.touch.seen {
-		if now := *o.counts.At(t.id) > 0; now != t.present {
+		if now := *o.counts.Peek(t.id) > 0; now != t.present {
 			ids, weights = append(ids, t.id), append(weights, sign(now))
 		}
 	}
@@ -70,7 +70,7 @@ func (o *distinctOp) changes(p *port) *row.Batch {
 		}
 	}
 	for _, t := range o.touch.seen {
-		if *o.counts.At(t.id) == 0 {
+		if *o.counts.Peek(t.id) == 0 {
 			if o.closer != nil {
 				o.closer.remove(p.keys, int(t.at), t.id)
 			}
@@ -86,6 +86,12 @@ var errFull error = fault.New(fault.LimitExceeded, "the state of a view is limit
 
 func (o *distinctOp) bytes() int64 {
 	return o.set.Bytes() + o.counts.Bytes() + o.touch.bytes() + o.closer.bytes()
+}
+
+func (o *distinctOp) persist(k *state.Keeper) {
+	o.set.Keep(k)
+	o.counts.Keep(k)
+	o.closer.persist(k, o.set)
 }
 
 func sign(inserted bool) int64 {

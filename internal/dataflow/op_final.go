@@ -93,3 +93,5 @@ func (o *finalOp) hold(b *row.Batch) error {
 }
 
 func (o *finalOp) bytes() int64 { return o.held.Bytes() }
+
+func (o *finalOp) persist(k *state.Keeper) { o.held.Keep(k) }

@@ -108,7 +108,7 @@ func (o *joinOp) match(p *port, other *joinSide, fromRight bool) (*row.Batch, er
 		if k == state.None {
 			continue
 		}
-		for r := *other.heads.At(k); r != 0; r = other.links.At(r - 1).next {
+		for r := *other.heads.Peek(k); r != 0; r = other.links.Peek(r - 1).next {
 			at, ids = append(at, int32(i)), append(ids, r-1)
 		}
 		if len(at) > maxMatches {
@@ -165,7 +165,7 @@ func (s *joinSide) matchWeights(b *row.Batch, at []int32, ids []uint32) []int64 
 	for k := range w {
 		w[k] = b.Weight(int(at[k]))
 		if s.weighted {
-			w[k] *= *s.weights.At(ids[k])
+			w[k] *= *s.weights.Peek(ids[k])
 		}
 		ones = ones && w[k] == 1
 	}
@@ -295,7 +295,7 @@ func (s *joinSide) unlink(r uint32, keyHash uint64) {
 
 // cut takes a row out of the list of its key, and reports whether it was the last there.
 func (s *joinSide) cut(r uint32) (key uint32, last bool) {
-	l := *s.links.At(r)
+	l := *s.links.Peek(r)
 	if l.prev != 0 {
 		s.links.At(l.prev - 1).next = l.next
 	} else {
@@ -304,7 +304,7 @@ func (s *joinSide) cut(r uint32) (key uint32, last bool) {
 	if l.next != 0 {
 		s.links.At(l.next - 1).prev = l.prev
 	}
-	return l.key, *s.heads.At(l.key) == 0
+	return l.key, *s.heads.Peek(l.key) == 0
 }
 
 func (o *joinOp) takeRejects() []Reject {
@@ -315,6 +315,24 @@ func (o *joinOp) takeRejects() []Reject {
 
 func (o *joinOp) bytes() int64 { return o.left.bytes() + o.right.bytes() }
 
+func (o *joinOp) persist(k *state.Keeper) {
+	o.left.persist(k)
+	o.right.persist(k)
+}
+
 func (s *joinSide) bytes() int64 {
 	return s.keys.Bytes() + s.heads.Bytes() + s.rows.Bytes() + s.links.Bytes() + s.weights.Bytes() + s.byRow.Bytes() + s.expiry.bytes()
+}
+
+func (s *joinSide) persist(k *state.Keeper) {
+	s.keys.Keep(k)
+	s.heads.Keep(k)
+	s.rows.Keep(k)
+	s.links.Keep(k)
+	s.weights.Keep(k)
+	k.Bool(&s.weighted)
+	if s.retract {
+		k.Then(func() { s.byRow.Fill(s.rows) })
+	}
+	s.expiry.persist(k, s.rows)
 }

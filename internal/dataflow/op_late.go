@@ -126,6 +126,8 @@ func (o *lateOp) takeLate() ([]Late, int64) {
 
 func (o *lateOp) bytes() int64 { return 0 }
 
+func (*lateOp) persist(*state.Keeper) {}
+
 // closing is an operator that frees what is below a bound: rows of the Gets below that belong there are late.
 type closing struct {
 	bounds []plan.TimeBound // of the value that decides

@@ -2,6 +2,7 @@ package dataflow
 
 import (
 	"github.com/tidemill/tidemill/internal/dataflow/scalar"
+	"github.com/tidemill/tidemill/internal/dataflow/state"
 	"github.com/tidemill/tidemill/internal/row"
 )
 
@@ -71,6 +72,8 @@ func (o *mapOp) takeRejects() []Reject {
 
 func (o *mapOp) bytes() int64 { return 0 }
 
+func (*mapOp) persist(*state.Keeper) {}
+
 // unionOp passes on the rows of all its inputs.
 type unionOp struct{}
 
@@ -86,6 +89,8 @@ func (unionOp) step(in []port) (*row.Batch, error) {
 
 func (unionOp) bytes() int64 { return 0 }
 
+func (unionOp) persist(*state.Keeper) {}
+
 // valuesOp brings constant rows in the first tick.
 type valuesOp struct{ rows *row.Batch }
 
@@ -96,3 +101,10 @@ func (o *valuesOp) step([]port) (*row.Batch, error) {
 }
 
 func (o *valuesOp) bytes() int64 { return 0 }
+
+func (o *valuesOp) persist(k *state.Keeper) {
+	given := o.rows == nil
+	if k.Bool(&given); given {
+		o.rows = nil
+	}
+}

@@ -180,7 +180,7 @@ func (s *matchSide) unlink(r uint32, keyHash uint64) {
 
 // cut takes a row out of the list of its key, and reports whether it was the last there.
 func (s *matchSide) cut(r uint32) (key uint32, last bool) {
-	l := *s.links.At(r)
+	l := *s.links.Peek(r)
 	if s.span != nil {
 		s.span.remove(l.key, r)
 	}
@@ -192,7 +192,7 @@ func (s *matchSide) cut(r uint32) (key uint32, last bool) {
 	if l.next != 0 {
 		s.links.At(l.next - 1).prev = l.prev
 	}
-	return l.key, *s.heads.At(l.key) == 0
+	return l.key, *s.heads.Peek(l.key) == 0
 }
 
 // probe finds the pairs of the changes of one side with the rows of the other, and counts and emits them.
@@ -235,13 +235,13 @@ func (s *matchSide) net(p *port) {
 			s.delta = append(s.delta, p.batch.Weight(i))
 			continue
 		}
-		x := &s.seen[*s.slot.At(id)-1]
+		x := &s.seen[*s.slot.Peek(id)-1]
 		if int(x.at) != i { // it is changed again further down
 			s.fresh[x.at] = s.fresh[x.at] || s.fresh[i]
 			s.delta = append(s.delta, 0)
 			continue
 		}
-		s.delta = append(s.delta, *s.weights.At(id)-x.weight)
+		s.delta = append(s.delta, *s.weights.Peek(id)-x.weight)
 	}
 }
 
@@ -255,8 +255,8 @@ var errWork error = fault.New(fault.LimitExceeded, "a join compared more than %d
 	WithHint("add an equality or a range between the sides, or send smaller batches")
 
 func (o *matchOp) equal(p *port, other *matchSide, i int, key uint32) error {
-	for r := *other.heads.At(key); r != 0; r = other.links.At(r - 1).next {
-		if *other.weights.At(r - 1) == 0 {
+	for r := *other.heads.Peek(key); r != 0; r = other.links.Peek(r - 1).next {
+		if *other.weights.Peek(r - 1) == 0 {
 			continue
 		}
 		o.at, o.ids = append(o.at, int32(i)), append(o.ids, r-1)
@@ -276,7 +276,7 @@ func (o *matchOp) within(p *port, own, other *matchSide, i int, key uint32) erro
 	}
 	o.inRange = other.span.tree.Range(key, lo, hi, emptied(o.inRange))
 	for _, id := range o.inRange {
-		if *other.weights.At(id) == 0 {
+		if *other.weights.Peek(id) == 0 {
 			continue
 		}
 		o.at, o.ids = append(o.at, int32(i)), append(o.ids, id)
@@ -321,7 +321,7 @@ func (o *matchOp) evaluate(p *port, other *matchSide) error {
 	if len(errs) > 0 {
 		b.Weights = make([]int64, b.Len)
 		for k, i := range o.at {
-			b.Weights[k] = p.batch.Weight(int(i)) * *other.weights.At(o.ids[k])
+			b.Weights[k] = p.batch.Weight(int(i)) * *other.weights.Peek(o.ids[k])
 		}
 		o.rejects = append(o.rejects, rejectRows(o.title, b, errs)...)
 		o.rejects = o.rejects[:min(len(o.rejects), rejectsKept)]
@@ -358,7 +358,7 @@ func (o *matchOp) count(p *port, own, other *matchSide) {
 	if own.counted {
 		for k, i := range o.foundAt {
 			if own.fresh[i] {
-				*own.marks.At(own.ids[i]) += *other.weights.At(o.foundIDs[k])
+				*own.marks.At(own.ids[i]) += *other.weights.Peek(o.foundIDs[k])
 			}
 		}
 	}
@@ -381,7 +381,7 @@ func (o *matchOp) emitPairs(p *port, own, other *matchSide) error {
 	ones := true
 	o.weights = o.weights[:0]
 	for k, i := range o.foundAt {
-		w := own.delta[i] * *other.weights.At(o.foundIDs[k])
+		w := own.delta[i] * *other.weights.Peek(o.foundIDs[k])
 		ones = ones && w == 1
 		o.weights = append(o.weights, w)
 	}
@@ -405,8 +405,8 @@ func (o *matchOp) settle(s *matchSide, alone, matched bool) {
 		for i := range s.seen {
 			x := &s.seen[i]
 			now, before := int64(0), int64(0)
-			if (*s.marks.At(x.id) > 0) == want.match {
-				now = *s.weights.At(x.id)
+			if (*s.marks.Peek(x.id) > 0) == want.match {
+				now = *s.weights.Peek(x.id)
 			}
 			if (x.mark > 0) == want.match {
 				before = x.weight
@@ -450,10 +450,36 @@ func (o *matchOp) takeRejects() []Reject {
 
 func (o *matchOp) bytes() int64 { return o.left.bytes() + o.right.bytes() }
 
+func (o *matchOp) persist(k *state.Keeper) {
+	o.left.persist(k)
+	o.right.persist(k)
+}
+
 func (s *matchSide) bytes() int64 {
 	n := s.rowTable.bytes() + s.keys.Bytes() + s.heads.Bytes() + s.links.Bytes() + s.expiry.bytes()
 	if s.span != nil {
 		n += s.span.bytes()
 	}
 	return n
+}
+
+func (s *matchSide) persist(k *state.Keeper) {
+	s.rowTable.persist(k)
+	s.keys.Keep(k)
+	s.heads.Keep(k)
+	s.links.Keep(k)
+	s.expiry.persist(k, s.rows)
+	if s.span == nil || s.span.tree == nil {
+		return
+	}
+	s.span.spots.Keep(k)
+	k.Then(func() {
+		s.rows.Each(func(ids []uint32) {
+			for _, id := range ids {
+				if at := s.span.spots.Peek(id); at.in {
+					s.span.tree.Add(state.Place{Group: s.links.Peek(id).key, Bits: at.bits, ID: id})
+				}
+			}
+		})
+	})
 }

@@ -22,9 +22,11 @@ type recursiveOp struct {
 	make      func() (*Graph, error)
 	names     []string // of the inputs in the graphs
 	levels    []level
-	inputs    []*bag
-	found     *foundRows // of UNION
-	rejects   []Reject
+	// anchor and inputs are what came in: graphs are made from it.
+	anchor  *bag
+	inputs  []*bag
+	found   *foundRows // of UNION
+	rejects []Reject
 }
 
 // level is an iteration; level 0 is the anchor.
@@ -50,6 +52,11 @@ var (
 )
 
 func (o *recursiveOp) step(in []port) (*row.Batch, error) {
+	if in[0].rows() > 0 {
+		if err := o.anchor.add(in[0].batch); err != nil {
+			return nil, err
+		}
+	}
 	changes := map[string]*row.Batch{}
 	for i, p := range in[1:] {
 		if p.rows() > 0 {
@@ -59,14 +66,18 @@ func (o *recursiveOp) step(in []port) (*row.Batch, error) {
 			changes[o.names[i]] = p.batch
 		}
 	}
+	return o.run(in[0].batch, changes)
+}
+
+// run takes what changes in the anchor's rows and in the inputs.
+func (o *recursiveOp) run(made *row.Batch, changes map[string]*row.Batch) (*row.Batch, error) {
 	if len(o.levels) == 0 {
 		o.levels = []level{{}}
 	}
-	var out []*row.Batch
-	var made *row.Batch
-	if in[0].rows() > 0 {
-		made = in[0].batch
+	if made != nil && made.Len == 0 {
+		made = nil
 	}
+	var out []*row.Batch
 	if o.found != nil {
 		o.found.begin()
 	}
@@ -204,8 +215,32 @@ func (o *recursiveOp) takeRejects() []Reject {
 	return r
 }
 
+// persist shows what came in; the iterations are gone through again when it is loaded.
+func (o *recursiveOp) persist(k *state.Keeper) {
+	o.anchor.persist(k)
+	for _, b := range o.inputs {
+		b.persist(k)
+	}
+	begun := len(o.levels) > 0
+	k.Bool(&begun)
+	k.Then(func() {
+		if !begun {
+			return
+		}
+		changes := map[string]*row.Batch{}
+		for i, b := range o.inputs {
+			if rows := b.batch(); rows != nil {
+				changes[o.names[i]] = rows
+			}
+		}
+		if _, err := o.run(o.anchor.batch(), changes); err != nil {
+			k.Fail(err.Error())
+		}
+	})
+}
+
 func (o *recursiveOp) bytes() int64 {
-	n := int64(0)
+	n := o.anchor.bytes()
 	for _, b := range o.inputs {
 		n += b.bytes()
 	}
@@ -270,7 +305,7 @@ func (b *builder) lowerRecursive(n *plan.Recursive) (lowered, error) {
 	}
 	first.Close()
 	for range b.Workers {
-		op := &recursiveOp{title: nd.title, all: n.All, needsWork: n.NeedsWork(), make: compile, names: names}
+		op := &recursiveOp{title: nd.title, all: n.All, needsWork: n.NeedsWork(), make: compile, names: names, anchor: newBag(types)}
 		if !n.All {
 			op.found = newFoundRows(types)
 		}
@@ -308,7 +343,7 @@ func (s *bag) add(b *row.Batch) error {
 		*s.counts.At(id) += b.Weight(i)
 	}
 	for _, t := range s.touch.seen {
-		if *s.counts.At(t.id) == 0 {
+		if *s.counts.Peek(t.id) == 0 {
 			s.set.Remove(t.id, hash[t.at])
 		}
 	}
@@ -320,7 +355,7 @@ func (s *bag) batch() *row.Batch {
 	var ids []uint32
 	var weights []int64
 	for id := range s.set.Cap() {
-		if c := *s.counts.At(id); c != 0 {
+		if c := *s.counts.Peek(id); c != 0 {
 			ids, weights = append(ids, id), append(weights, c)
 		}
 	}
@@ -331,6 +366,11 @@ func (s *bag) batch() *row.Batch {
 }
 
 func (s *bag) bytes() int64 { return s.set.Bytes() + s.counts.Bytes() + s.touch.bytes() }
+
+func (s *bag) persist(k *state.Keeper) {
+	s.set.Keep(k)
+	s.counts.Keep(k)
+}
 
 func gathered(set *state.Set, ids []uint32, weights []int64) *row.Batch {
 	b := &row.Batch{Cols: make([]row.Vec, set.Columns()), Len: len(ids), Weights: weights}

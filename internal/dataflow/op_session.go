@@ -28,8 +28,9 @@ type sessionOp struct {
 	session  state.Array[uint32] // by row
 	byRow    state.Index         // full-row hash → row, if rows can be retracted
 	order    *btree.BTreeG[moment]
-	sessions []sessionState
-	free     []uint32 // numbers that are not in use
+	sessions state.Array[sessionState]
+	next     uint32
+	free     state.Stack // numbers that are not in use
 	dates    *state.Calendar
 	due      state.Array[uint64] // by session, where it is in dates
 
@@ -108,7 +109,7 @@ func (o *sessionOp) touched(id uint32, was sessionWas) {
 }
 
 func (o *sessionOp) was(id uint32) sessionWas {
-	return sessionWas{*o.weights.At(id), *o.session.At(id)}
+	return sessionWas{*o.weights.Peek(id), *o.session.Peek(id)}
 }
 
 // change adds row i of p with its weight.
@@ -171,29 +172,29 @@ func (o *sessionOp) enter(m moment) {
 	case hasBefore && hasAfter:
 		s = o.join(before, after)
 	case hasBefore:
-		s = *o.session.At(before.id)
+		s = *o.session.Peek(before.id)
 	case hasAfter:
-		s = *o.session.At(after.id)
+		s = *o.session.Peek(after.id)
 	default:
 		s = o.begin(m)
 	}
 	*o.session.At(m.id) = s
-	o.sessions[s].size++
-	o.sessions[s].end = max(o.sessions[s].end, m.at)
+	o.sessions.At(s).size++
+	o.sessions.At(s).end = max(o.sessions.Peek(s).end, m.at)
 }
 
 // begin makes an empty session.
 func (o *sessionOp) begin(m moment) uint32 {
 	var s uint32
-	if n := len(o.free); n > 0 {
-		s = o.free[n-1]
-		o.free = o.free[:n-1]
+	if o.free.Len() > 0 {
+		s = o.free.Pop()
 	} else {
-		s = uint32(len(o.sessions))
-		o.sessions = append(o.sessions, sessionState{})
-		o.due.Grow(uint32(len(o.sessions)))
+		s = o.next
+		o.next++
+		o.sessions.Grow(o.next)
+		o.due.Grow(o.next)
 	}
-	o.sessions[s] = sessionState{key: m.key, end: m.at}
+	*o.sessions.At(s) = sessionState{key: m.key, end: m.at}
 	if o.ends != nil {
 		o.schedule(s)
 	}
@@ -203,31 +204,31 @@ func (o *sessionOp) begin(m moment) uint32 {
 const orderTop = 1 << 63
 
 func (o *sessionOp) schedule(s uint32) {
-	due := uint64(o.sessions[s].end) ^ orderTop
+	due := uint64(o.sessions.Peek(s).end) ^ orderTop
 	*o.due.At(s) = due
 	o.dates.Add(0, due, s)
 }
 
 func (o *sessionOp) end(s uint32) {
 	if o.ends != nil {
-		o.dates.Remove(0, *o.due.At(s), s)
+		o.dates.Remove(0, *o.due.Peek(s), s)
 	}
-	o.free = append(o.free, s)
+	o.free.Push(s)
 }
 
 // join makes one of the sessions of two rows next to each other.
 func (o *sessionOp) join(before, after moment) uint32 {
-	a, b := *o.session.At(before.id), *o.session.At(after.id)
+	a, b := *o.session.Peek(before.id), *o.session.Peek(after.id)
 	if a == b {
 		return a
 	}
 	from, to, start, forward := b, a, after, true
-	if o.sessions[a].size < o.sessions[b].size {
+	if o.sessions.Peek(a).size < o.sessions.Peek(b).size {
 		from, to, start, forward = a, b, before, false
 	}
 	o.renumber(start, forward, from, to)
-	o.sessions[to].size += o.sessions[from].size
-	o.sessions[to].end = max(o.sessions[to].end, o.sessions[from].end)
+	o.sessions.At(to).size += o.sessions.Peek(from).size
+	o.sessions.At(to).end = max(o.sessions.Peek(to).end, o.sessions.Peek(from).end)
 	o.end(from)
 	return to
 }
@@ -235,7 +236,7 @@ func (o *sessionOp) join(before, after moment) uint32 {
 // renumber gives the rows of a session from start on, in one direction, another.
 func (o *sessionOp) renumber(start moment, forward bool, from, to uint32) {
 	visit := func(x moment) bool {
-		if x.key != start.key || *o.session.At(x.id) != from {
+		if x.key != start.key || *o.session.Peek(x.id) != from {
 			return false
 		}
 		o.touched(x.id, o.was(x.id))
@@ -255,15 +256,15 @@ func (o *sessionOp) leave(m moment) {
 	o.order.Delete(m)
 	*o.keyRows.At(m.key)--
 	o.dropped = append(o.dropped, m.id)
-	s := *o.session.At(m.id)
-	hasBefore = hasBefore && *o.session.At(before.id) == s
-	hasAfter = hasAfter && *o.session.At(after.id) == s
-	o.sessions[s].size--
+	s := *o.session.Peek(m.id)
+	hasBefore = hasBefore && *o.session.Peek(before.id) == s
+	hasAfter = hasAfter && *o.session.Peek(after.id) == s
+	o.sessions.At(s).size--
 	switch {
-	case o.sessions[s].size == 0:
+	case o.sessions.Peek(s).size == 0:
 		o.end(s)
 	case !hasAfter:
-		o.sessions[s].end = before.at
+		o.sessions.At(s).end = before.at
 	case hasBefore && after.at-before.at > o.gap:
 		o.divide(s, before, after)
 	}
@@ -277,15 +278,15 @@ func (o *sessionOp) divide(s uint32, before, after moment) {
 		size = -size
 	}
 	n := o.begin(after)
-	o.sessions[n].size = uint32(size)
-	o.sessions[s].size -= uint32(size)
+	o.sessions.At(n).size = uint32(size)
+	o.sessions.At(s).size -= uint32(size)
 	if left {
-		o.sessions[n].end = before.at
+		o.sessions.At(n).end = before.at
 		o.renumber(before, false, s, n)
 		return
 	}
-	o.sessions[n].end = o.sessions[s].end
-	o.sessions[s].end = before.at
+	o.sessions.At(n).end = o.sessions.Peek(s).end
+	o.sessions.At(s).end = before.at
 	o.renumber(after, true, s, n)
 }
 
@@ -297,11 +298,11 @@ func (o *sessionOp) smaller(s uint32, before, after moment) int {
 	okLeft, okRight := left.Seek(before), right.Seek(after)
 	for n := 1; ; n++ {
 		okLeft = okLeft && left.Prev()
-		if !okLeft || left.Item().key != before.key || *o.session.At(left.Item().id) != s {
+		if !okLeft || left.Item().key != before.key || *o.session.Peek(left.Item().id) != s {
 			return -n
 		}
 		okRight = okRight && right.Next()
-		if !okRight || right.Item().key != after.key || *o.session.At(right.Item().id) != s {
+		if !okRight || right.Item().key != after.key || *o.session.Peek(right.Item().id) != s {
 			return n
 		}
 	}
@@ -352,7 +353,7 @@ func (o *sessionOp) close() {
 	}
 	var gone []uint32
 	for _, s := range o.dates.Take(0, limit, nil) {
-		if uint64(o.sessions[s].end)^orderTop >= limit {
+		if uint64(o.sessions.Peek(s).end)^orderTop >= limit {
 			o.schedule(s) // it has gone on since
 			continue
 		}
@@ -365,8 +366,8 @@ func (o *sessionOp) close() {
 
 func (o *sessionOp) forget(s uint32) {
 	var rows []moment
-	o.order.Descend(moment{o.sessions[s].key, o.sessions[s].end, math.MaxUint32}, func(x moment) bool {
-		if x.key != o.sessions[s].key || *o.session.At(x.id) != s {
+	o.order.Descend(moment{o.sessions.Peek(s).key, o.sessions.Peek(s).end, math.MaxUint32}, func(x moment) bool {
+		if x.key != o.sessions.Peek(s).key || *o.session.Peek(x.id) != s {
 			return false
 		}
 		rows = append(rows, x)
@@ -380,8 +381,8 @@ func (o *sessionOp) forget(s uint32) {
 		*o.weights.At(m.id) = 0
 		o.rows.Remove(m.id)
 	}
-	o.free = append(o.free, s)
-	key := o.sessions[s].key
+	o.free.Push(s)
+	key := o.sessions.Peek(s).key
 	if n := o.keyRows.At(key); true {
 		if *n -= int64(len(rows)); *n == 0 {
 			o.keys.Remove(key, hashesOf(o.keys, []uint32{key})[0])
@@ -407,5 +408,36 @@ func (o *sessionOp) unindex(rows []moment) {
 
 func (o *sessionOp) bytes() int64 {
 	return o.keys.Bytes() + o.keyRows.Bytes() + o.rows.Bytes() + o.weights.Bytes() + o.session.Bytes() + o.byRow.Bytes() +
-		int64(o.order.Len())*32 + int64(cap(o.sessions))*24 + o.dates.Bytes() + o.due.Bytes() + o.touch.bytes()
+		int64(o.order.Len())*32 + o.sessions.Bytes() + o.free.Bytes() + o.dates.Bytes() + o.due.Bytes() + o.touch.bytes()
+}
+
+func (o *sessionOp) persist(k *state.Keeper) {
+	o.keys.Keep(k)
+	o.keyRows.Keep(k)
+	o.rows.Keep(k)
+	o.weights.Keep(k)
+	o.session.Keep(k)
+	o.sessions.Keep(k)
+	state.Keep(k, &o.next)
+	o.free.Keep(k)
+	o.due.Keep(k)
+	k.Then(func() {
+		if o.retract {
+			o.byRow.Fill(o.rows)
+		}
+		var booked []bool
+		o.rows.Each(func(ids []uint32) {
+			for _, id := range ids {
+				s := *o.session.Peek(id)
+				o.order.Set(moment{o.sessions.Peek(s).key, o.rows.Int(o.time, id), id})
+				for uint32(len(booked)) <= s {
+					booked = append(booked, false)
+				}
+				if o.ends != nil && !booked[s] {
+					booked[s] = true
+					o.dates.Add(0, *o.due.Peek(s), s)
+				}
+			}
+		})
+	})
 }

@@ -119,7 +119,7 @@ func (o *setOp) changes() *row.Batch {
 	var ids []uint32
 	var weights []int64
 	for _, t := range o.touched {
-		if w := o.times(*o.counts.At(t.id)) - o.times(*o.before.At(t.id)); w != 0 {
+		if w := o.times(*o.counts.Peek(t.id)) - o.times(*o.before.Peek(t.id)); w != 0 {
 			ids, weights = append(ids, t.id), append(weights, w)
 		}
 	}
@@ -132,7 +132,7 @@ func (o *setOp) changes() *row.Batch {
 	}
 	if o.retract {
 		for _, t := range o.touched {
-			if *o.counts.At(t.id) == (sideCounts{}) {
+			if *o.counts.Peek(t.id) == (sideCounts{}) {
 				if o.closer != nil {
 					o.closer.remove(o.stored(t.id), 0, t.id)
 				}
@@ -145,6 +145,12 @@ func (o *setOp) changes() *row.Batch {
 
 func (o *setOp) bytes() int64 {
 	return o.set.Bytes() + o.counts.Bytes() + o.before.Bytes() + o.stamps.Bytes() + o.closer.bytes()
+}
+
+func (o *setOp) persist(k *state.Keeper) {
+	o.set.Keep(k)
+	o.counts.Keep(k)
+	o.closer.persist(k, o.set)
 }
 
 func (b *builder) lowerSetOp(n *plan.SetOp) (lowered, error) {

@@ -129,6 +129,14 @@ func (o *temporalOp) takeRejects() []Reject {
 
 func (o *temporalOp) bytes() int64 { return o.kept.Bytes() }
 
+func (o *temporalOp) persist(k *state.Keeper) {
+	o.kept.Keep(k)
+	limit := int64(o.limit)
+	state.Keep(k, &limit)
+	o.limit = uint64(limit)
+	k.Bool(&o.known)
+}
+
 // addTemporal puts filters that compare with the time on a node.
 func (b *builder) addTemporal(in lowered, predicates []*plan.Expr) (lowered, error) {
 	for _, e := range predicates {

@@ -208,7 +208,7 @@ func (o *topnOp) enter(part *topPart, id uint32) {
 func (o *topnOp) remove(p *port, changes *netted, k, i int, w int64) error {
 	part := o.parts.At(o.ids[i])
 	for range w {
-		id := o.rows.Find(p.batch.Cols[:o.width], i, changes.hash[k])
+		id := o.rows.FindLeast(p.batch.Cols[:o.width], i, changes.hash[k])
 		if id == state.None {
 			return errNoRow
 		}
@@ -246,7 +246,7 @@ func (o *topnOp) leave(part *topPart, id uint32) {
 // drop takes a row that is not in the top out of its tree, and frees it unless its old place must still be told.
 func (o *topnOp) drop(part *topPart, id uint32) {
 	o.trees.Remove(&part.tree, id)
-	if *o.stamps.At(id) == o.stamp|1 {
+	if *o.stamps.Peek(id) == o.stamp|1 {
 		o.gone = append(o.gone, id)
 		return
 	}
@@ -326,13 +326,13 @@ func (o *topnOp) changes() (*row.Batch, error) {
 	var ids []uint32
 	var places, weights []int64
 	for _, w := range o.was {
-		if w.place != 0 && w.place != *o.place.At(w.id) {
+		if w.place != 0 && w.place != *o.place.Peek(w.id) {
 			ids, places, weights = append(ids, w.id), append(places, int64(w.place)), append(weights, -1)
 		}
 	}
 	gone := len(ids)
 	for _, w := range o.was {
-		if now := *o.place.At(w.id); now != 0 && now != w.place {
+		if now := *o.place.Peek(w.id); now != 0 && now != w.place {
 			ids, places, weights = append(ids, w.id), append(places, int64(now)), append(weights, 1)
 		}
 	}
@@ -379,4 +379,14 @@ func (o *topnOp) sweep(p *port) {
 
 func (o *topnOp) bytes() int64 {
 	return o.keys.Bytes() + o.rows.Bytes() + o.trees.Bytes() + o.parts.Bytes() + o.place.Bytes() + o.stamps.Bytes() + o.touch.bytes() + o.closer.bytes()
+}
+
+func (o *topnOp) persist(k *state.Keeper) {
+	o.keys.Keep(k)
+	o.rows.Keep(k)
+	o.trees.Keep(k)
+	o.parts.Keep(k)
+	o.place.Keep(k)
+	o.closer.persist(k, o.keys)
+	k.Then(func() { o.stamps.Grow(o.rows.Cap()) })
 }

@@ -2,6 +2,7 @@ package dataflow
 
 import (
 	"github.com/tidemill/tidemill/internal/dataflow/scalar"
+	"github.com/tidemill/tidemill/internal/dataflow/state"
 	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/plan"
 	"github.com/tidemill/tidemill/internal/row"
@@ -215,6 +216,8 @@ func (o *unnestOp) takeRejects() []Reject {
 }
 
 func (o *unnestOp) bytes() int64 { return 0 }
+
+func (*unnestOp) persist(*state.Keeper) {}
 
 // lowerUnnest lowers an Unnest with the filters and projections above it, of which it only emits the columns that they read.
 func (b *builder) lowerUnnest(n *plan.Unnest, c chain) (lowered, error) {

@@ -206,7 +206,7 @@ func (o *windowOp) insert(changes *netted, k, i int, w int64) {
 func (o *windowOp) remove(changes *netted, k, i int) error {
 	pid := o.ids[i]
 	part := o.parts.At(pid)
-	id := o.rows.Find(o.kept, i, changes.hash[k])
+	id := o.rows.FindLeast(o.kept, i, changes.hash[k])
 	if id == state.None {
 		return errNoRow
 	}
@@ -304,7 +304,7 @@ func (o *windowOp) difference() (*row.Batch, error) {
 	var old, now []uint32
 	var at []int32
 	for _, id := range o.gone {
-		if *o.shown.At(id) {
+		if *o.shown.Peek(id) {
 			old = append(old, id)
 		}
 	}
@@ -411,4 +411,27 @@ func (o *windowOp) bytes() int64 {
 		}
 	}
 	return n
+}
+
+func (o *windowOp) persist(k *state.Keeper) {
+	o.keys.Keep(k)
+	o.rows.Keep(k)
+	o.results.Keep(k)
+	o.trees.Keep(k)
+	o.parts.Keep(k)
+	o.shown.Keep(k)
+	for _, b := range o.bounds {
+		b.keys.Keep(k)
+	}
+	for i := range o.calls {
+		if c := &o.calls[i]; c.slide != nil {
+			c.slide.persist(k)
+			c.covers.Keep(k)
+		}
+	}
+	o.closer.persist(k, o.keys)
+	k.Then(func() {
+		o.after.Grow(o.rows.Cap())
+		o.dead.Grow(o.rows.Cap())
+	})
 }

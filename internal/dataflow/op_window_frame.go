@@ -124,8 +124,8 @@ func (o *windowOp) reached(part *windowPart, c *windowChange, n int) extent {
 		return extent{0, uint32(n)}
 	}
 	pos, id := n, c.id
-	for id != state.None && *o.dead.At(id) {
-		id = *o.after.At(id)
+	for id != state.None && *o.dead.Peek(id) {
+		id = *o.after.Peek(id)
 	}
 	if id != state.None {
 		pos = o.position(part, id)

@@ -16,6 +16,7 @@ type slider interface {
 	// appendTo appends the value, or null and returns why it cannot be represented.
 	appendTo(b *row.Builder, group uint32) string
 	bytes() int64
+	persist(k *state.Keeper)
 }
 
 // slideOver has what sliders read.
@@ -60,11 +61,13 @@ func (s *countSlide) move(group uint32, add, sub []uint32) {
 }
 
 func (s *countSlide) appendTo(b *row.Builder, group uint32) string {
-	b.AppendInt(*s.n.At(group))
+	b.AppendInt(*s.n.Peek(group))
 	return ""
 }
 
 func (s *countSlide) bytes() int64 { return s.n.Bytes() }
+
+func (s *countSlide) persist(k *state.Keeper) { s.n.Keep(k) }
 
 // sumSlide is sum and avg over integers and decimals.
 type sumSlide struct {
@@ -113,6 +116,8 @@ func (s *sumSlide) appendTo(b *row.Builder, group uint32) string {
 
 func (s *sumSlide) bytes() int64 { return s.sums.Bytes() }
 
+func (s *sumSlide) persist(k *state.Keeper) { s.sums.Keep(k) }
+
 // floatSlide is sum and avg over floats.
 type floatSlide struct {
 	slideOver
@@ -147,6 +152,8 @@ func (s *floatSlide) appendTo(b *row.Builder, group uint32) string {
 }
 
 func (s *floatSlide) bytes() int64 { return s.acc.bytes() }
+
+func (s *floatSlide) persist(k *state.Keeper) { s.acc.persist(k) }
 
 // accSlide is any aggregate with an accumulator.
 type accSlide struct {
@@ -214,6 +221,8 @@ func (s *accSlide) appendTo(b *row.Builder, group uint32) string {
 }
 
 func (s *accSlide) bytes() int64 { return s.state.bytes() }
+
+func (s *accSlide) persist(k *state.Keeper) { s.state.persist(k) }
 
 // newSlider returns the aggregate of a call whose arguments are in the stored columns args.
 func newSlider(c *plan.WindowCall, rows *state.Rows, args []int, filter int) (slider, error) {

@@ -103,6 +103,8 @@ func (a *productAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 func (a *productAcc) reset(group uint32) { *a.products.At(group) = productState{} }
 func (a *productAcc) bytes() int64       { return a.products.Bytes() }
 
+func (a *productAcc) persist(k *state.Keeper) { a.products.Keep(k) }
+
 // argumentAcc hands one of several arguments to an accumulator. All of them are there, not null.
 type argumentAcc struct {
 	accumulator

@@ -275,3 +275,5 @@ func integerRange(t row.Type) (lo, hi row.Int128Value) {
 
 func (a *quantileAcc) reset(group uint32) { a.values.Clear(group) }
 func (a *quantileAcc) bytes() int64       { return a.values.Bytes() }
+
+func (a *quantileAcc) persist(k *state.Keeper) { a.values.Keep(k) }

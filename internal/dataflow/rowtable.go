@@ -116,14 +116,14 @@ func (t *rowTable) change(b *row.Batch, i int) {
 func (t *rowTable) touch(id uint32) *rowTouch {
 	s := t.slot.At(id)
 	if *s == 0 {
-		t.seen = append(t.seen, rowTouch{id: id, at: -1, weight: *t.weights.At(id), mark: *t.marks.At(id)})
+		t.seen = append(t.seen, rowTouch{id: id, at: -1, weight: *t.weights.Peek(id), mark: *t.marks.Peek(id)})
 		*s = uint32(len(t.seen))
 	}
 	return &t.seen[*s-1]
 }
 
 // gone reports whether nothing is left of a touched row.
-func (t *rowTable) gone(x *rowTouch) bool { return *t.weights.At(x.id) == 0 }
+func (t *rowTable) gone(x *rowTouch) bool { return *t.weights.Peek(x.id) == 0 }
 
 // remove frees a row that is gone.
 func (t *rowTable) remove(x *rowTouch) {
@@ -158,6 +158,18 @@ func sizedBools(s []bool, n int) []bool {
 
 func (t *rowTable) bytes() int64 {
 	return t.rows.Bytes() + t.weights.Bytes() + t.byRow.Bytes() + t.marks.Bytes() + t.slot.Bytes()
+}
+
+func (t *rowTable) persist(k *state.Keeper) {
+	t.rows.Keep(k)
+	t.weights.Keep(k)
+	t.marks.Keep(k)
+	k.Then(func() {
+		t.slot.Grow(t.rows.Cap())
+		if t.retract {
+			t.byRow.Fill(t.rows)
+		}
+	})
 }
 
 // nullKeys splits a port in the rows without and with a null in a key column of which strict is set or in the given

@@ -110,6 +110,7 @@ func (s *timedRun) run(t *testing.T, workers int, seed uint64) {
 	got := newZset(g.Types())
 	times := Times{Before: NoWatermark, After: NoWatermark}
 	late, early, peak := int64(0), int64(0), int64(0)
+	saved := saver{r: r}
 	for n := range timedTicks {
 		now := int64(1_700_000_000)*second + int64(n)*timedStep
 		times.Before, times.After = times.After, now-timedDelay
@@ -147,6 +148,12 @@ func (s *timedRun) run(t *testing.T, workers int, seed uint64) {
 		}
 		if _, err := twin.Step(changes, Inline); err != nil {
 			t.Fatal(err)
+		}
+		saved.save(g)
+		if r.IntN(8) == 0 {
+			if loaded := saved.load(t, func() *Graph { return s.build(t, workers, true) }); loaded != nil {
+				g, saved = loaded, saver{r: r}
+			}
 		}
 		if n < timedTicks/4 {
 			early = max(early, g.Bytes())

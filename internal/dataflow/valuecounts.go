@@ -43,7 +43,7 @@ func (c *valueCounts) update(groups []uint32, weights []int64, args []row.Vec, c
 		*n += weight(weights, k)
 	}
 	for i, t := range c.touch.seen {
-		now := *c.counts.At(t.id)
+		now := *c.counts.Peek(t.id)
 		if now != c.before[i] {
 			changed(groups[t.at], t.id, c.before[i], now)
 		}
@@ -62,6 +62,12 @@ func (c *valueCounts) reset(group uint32) {
 
 func (c *valueCounts) bytes() int64 {
 	return c.values.Bytes() + c.of.bytes() + c.counts.Bytes() + c.touch.bytes() + int64(cap(c.before)*8+cap(c.hash)*8)
+}
+
+func (c *valueCounts) persist(k *state.Keeper) {
+	c.values.Keep(k)
+	c.of.persist(k)
+	c.counts.Keep(k)
 }
 
 // modeAcc is mode and approx_top_k: the values of a group by how often they stand there, of those that stand there equally often the first
@@ -123,15 +129,15 @@ func (a *modeAcc) see(g, id uint32) {
 		*best = id + 1
 		return
 	}
-	old, now := *a.counts.counts.At(*best - 1), *a.counts.counts.At(id)
-	if now > old || now == old && *a.arrived.At(id) < *a.arrived.At(*best - 1) {
+	old, now := *a.counts.counts.Peek(*best - 1), *a.counts.counts.Peek(id)
+	if now > old || now == old && *a.arrived.Peek(id) < *a.arrived.Peek(*best - 1) {
 		*best = id + 1
 	}
 }
 
 func (a *modeAcc) place(g, id uint32, n, w int64) {
 	if a.ties == nil {
-		a.key = binary.BigEndian.AppendUint64(a.key[:0], *a.arrived.At(id))
+		a.key = binary.BigEndian.AppendUint64(a.key[:0], *a.arrived.Peek(id))
 	} else {
 		a.key = a.ties.append(a.key[:0], []row.Vec{a.counts.values.Gather(1, []uint32{id})}, 0)
 	}
@@ -147,7 +153,7 @@ func (a *modeAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 	for k, g := range groups {
 		switch {
 		case a.kept:
-			ids[k] = *a.best.At(g) - 1 // None for 0
+			ids[k] = *a.best.Peek(g) - 1 // None for 0
 		case a.order.Len(g) == 0:
 			ids[k] = state.None
 		default:
@@ -201,6 +207,17 @@ func (a *modeAcc) bytes() int64 {
 	return n
 }
 
+func (a *modeAcc) persist(k *state.Keeper) {
+	a.counts.persist(k)
+	state.Keep(k, &a.arrivals)
+	a.arrived.Keep(k)
+	if a.kept {
+		a.best.Keep(k)
+	} else {
+		a.order.Keep(k)
+	}
+}
+
 // entropyAcc is entropy: log₂ n - Σ c·log₂ c ÷ n over the counts c of a group's values. The sum is exact, so that no count leaves a trace.
 type entropyAcc struct {
 	counts *valueCounts
@@ -246,6 +263,12 @@ func (a *entropyAcc) reset(group uint32) {
 }
 
 func (a *entropyAcc) bytes() int64 { return a.counts.bytes() + a.parts.bytes() + a.n.Bytes() }
+
+func (a *entropyAcc) persist(k *state.Keeper) {
+	a.counts.persist(k)
+	a.parts.persist(k)
+	a.n.Keep(k)
+}
 
 // histogramAcc is histogram: a map from the values of a group, in order, to how often they stand there.
 type histogramAcc struct {
@@ -293,3 +316,5 @@ func (a *histogramAcc) result(groups []uint32) (row.Vec, []scalar.RowError) {
 
 func (a *histogramAcc) reset(group uint32) { a.values.Clear(group) }
 func (a *histogramAcc) bytes() int64       { return a.values.Bytes() }
+
+func (a *histogramAcc) persist(k *state.Keeper) { a.values.Keep(k) }

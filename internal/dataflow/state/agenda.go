@@ -41,7 +41,7 @@ func (a *Agenda) Change(b *row.Batch, due []uint64, keys []uint32) {
 		if keys != nil {
 			*a.key.At(id) = keys[i]
 		}
-		a.dates.Add(*a.key.At(id), due[i], id)
+		a.dates.Add(*a.key.Peek(id), due[i], id)
 	}
 	gone := false
 	for i, id := range ids {
@@ -55,7 +55,7 @@ func (a *Agenda) Change(b *row.Batch, due []uint64, keys []uint32) {
 	for i, id := range ids {
 		// An id that is freed for its first row must not be freed again for its second.
 		if n := a.counts.At(id); *n == 0 && a.set.Find(b.Cols, i, hash[i]) == id {
-			a.dates.Remove(*a.key.At(id), *a.due.At(id), id)
+			a.dates.Remove(*a.key.Peek(id), *a.due.Peek(id), id)
 			a.set.Remove(id, hash[i])
 		}
 	}
@@ -77,7 +77,7 @@ func (a *Agenda) Take(key uint32, limit uint64) *row.Batch {
 	weights := make([]int64, len(ids))
 	there := make([]int32, 0, len(ids))
 	for k, id := range ids {
-		if weights[k] = *a.counts.At(id); weights[k] > 0 {
+		if weights[k] = *a.counts.Peek(id); weights[k] > 0 {
 			there = append(there, int32(k))
 		}
 		a.set.Remove(id, hash[k])

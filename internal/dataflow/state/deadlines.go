@@ -8,30 +8,36 @@ type Deadlines struct {
 	shift uint
 	tree  *btree.BTreeG[*deadline]
 	last  *deadline // that was added to
-	bytes int64
+	next  Array[uint32]
 }
 
+// deadline is a list of ids, linked by id + 1.
 type deadline struct {
-	slot uint64
-	ids  []uint32
+	slot        uint64
+	first, last uint32
 }
 
-const deadlineBytes = 64 // of a deadline without its ids
+const deadlineBytes = 64
 
 // NewDeadlines returns an empty Deadlines with steps of 1<<shift.
 func NewDeadlines(shift uint) *Deadlines {
 	return &Deadlines{shift: shift, tree: btree.NewBTreeGOptions(func(a, b *deadline) bool { return a.slot < b.slot }, btree.Options{NoLocks: true})}
 }
 
-// Add enters an id.
+// Add enters an id that is not there.
 func (d *Deadlines) Add(due uint64, id uint32) {
 	slot := due >> d.shift
 	if d.last == nil || d.last.slot != slot {
 		d.find(slot)
 	}
-	had := cap(d.last.ids)
-	d.last.ids = append(d.last.ids, id)
-	d.bytes += int64(cap(d.last.ids)-had) * 4
+	d.next.Grow(id + 1)
+	*d.next.At(id) = 0
+	if d.last.first == 0 {
+		d.last.first = id + 1
+	} else {
+		*d.next.At(d.last.last - 1) = id + 1
+	}
+	d.last.last = id + 1
 }
 
 func (d *Deadlines) find(slot uint64) {
@@ -39,7 +45,6 @@ func (d *Deadlines) find(slot uint64) {
 	if !ok {
 		at = &deadline{slot: slot}
 		d.tree.Set(at)
-		d.bytes += deadlineBytes
 	}
 	d.last = at
 }
@@ -52,8 +57,9 @@ func (d *Deadlines) Take(limit uint64, ids []uint32) []uint32 {
 			return ids
 		}
 		d.tree.PopMin()
-		ids = append(ids, first.ids...)
-		d.bytes -= int64(cap(first.ids))*4 + deadlineBytes
+		for at := first.first; at != 0; at = *d.next.Peek(at - 1) {
+			ids = append(ids, at-1)
+		}
 		if d.last == first {
 			d.last = nil
 		}
@@ -61,4 +67,30 @@ func (d *Deadlines) Take(limit uint64, ids []uint32) []uint32 {
 }
 
 // Bytes estimates the memory that the ids take.
-func (d *Deadlines) Bytes() int64 { return d.bytes }
+func (d *Deadlines) Bytes() int64 { return int64(d.tree.Len())*deadlineBytes + d.next.Bytes() }
+
+// Keep shows the deadlines to a Keeper.
+func (d *Deadlines) Keep(k *Keeper) {
+	d.next.Keep(k)
+	n := uint32(d.tree.Len())
+	Keep(k, &n)
+	if !k.loading {
+		d.tree.Scan(func(at *deadline) bool {
+			slot := int64(at.slot)
+			Keep(k, &slot)
+			Keep(k, &at.first)
+			Keep(k, &at.last)
+			return true
+		})
+		return
+	}
+	for i := uint32(0); i < n && k.err == nil; i++ {
+		at := &deadline{}
+		var slot int64
+		Keep(k, &slot)
+		Keep(k, &at.first)
+		Keep(k, &at.last)
+		at.slot = uint64(slot)
+		d.tree.Set(at)
+	}
+}

@@ -33,8 +33,8 @@ func TestDeadlines(t *testing.T) {
 			}
 		}
 		d.Take(^uint64(0), nil)
-		if d.Bytes() != 0 {
-			t.Fatalf("%d bytes are left", d.Bytes())
+		if d.tree.Len() != 0 {
+			t.Fatalf("%d steps are left", d.tree.Len())
 		}
 	}
 }

@@ -25,17 +25,21 @@ func (t *Text) inPlace() []byte {
 // have pages of their own, which go back to the garbage collector when they are freed.
 type Heap struct {
 	pages [][]byte
-	fill  int // the page that new space comes from
-	used  int // of its bytes; 0: there is no such page
-	free  [sizeClasses]uint64
-	empty []uint32 // positions in pages without a page
-	bytes int64
+	// written has a bit per heapGranule of a page; resized lists pages that came or went since the heap was saved.
+	written [][]uint64
+	resized []uint32
+	fill    int // the page that new space comes from
+	used    int // of its bytes; 0: there is no such page
+	free    [sizeClasses]uint64
+	empty   []uint32 // positions in pages without a page
+	bytes   int64
 }
 
 const (
 	heapFirstBytes = 4 << 10
 	heapPageBytes  = 256 << 10
 	ownPageBytes   = heapPageBytes / 8
+	heapGranule    = 256
 	sizeClasses    = 12 // 16 to ownPageBytes
 	noRef          = 0  // page 0, offset 0 is never handed out: see Heap.room
 )
@@ -59,7 +63,9 @@ func (h *Heap) Put(b []byte) Text {
 	}
 	copy(t.pre[:], b)
 	if len(b) > ownPageBytes {
-		t.ref = h.page(bytes.Clone(b)) << 32
+		at := h.enter(bytes.Clone(b))
+		h.mark(at, 0, len(b))
+		t.ref = at << 32
 		return t
 	}
 	class, size := sizeClass(len(b))
@@ -71,13 +77,25 @@ func (h *Heap) Put(b []byte) Text {
 		t.ref = h.room(size)
 	}
 	copy(h.at(t.ref), b)
+	h.mark(t.ref>>32, int(uint32(t.ref)), len(b))
 	return t
 }
+
+// mark notes that bytes of a page were written.
+func (h *Heap) mark(page uint64, from, n int) {
+	bits := h.written[page]
+	for g := from / heapGranule; g <= (from+n-1)/heapGranule; g++ {
+		bits[g>>6] |= 1 << (g & 63)
+	}
+}
+
+// written bits of a page.
+func granuleWords(bytes int) int { return (bytes + heapGranule*64 - 1) / (heapGranule * 64) }
 
 func (h *Heap) room(size int) uint64 {
 	if h.used == 0 || h.used+size > len(h.pages[h.fill]) {
 		page := min(max(heapFirstBytes, h.bytes, int64(size)*2), heapPageBytes)
-		h.fill = int(h.page(make([]byte, page)))
+		h.fill = int(h.enter(make([]byte, page)))
 		h.used = 16 // offset 0 stays unused so that no reference is 0
 	}
 	ref := uint64(h.fill)<<32 | uint64(h.used)
@@ -85,16 +103,19 @@ func (h *Heap) room(size int) uint64 {
 	return ref
 }
 
-// page enters a page and returns its number.
-func (h *Heap) page(p []byte) uint64 {
+// enter enters a page and returns its number.
+func (h *Heap) enter(p []byte) uint64 {
 	h.bytes += int64(len(p))
+	bits := make([]uint64, granuleWords(len(p)))
 	if n := len(h.empty); n > 0 {
 		at := h.empty[n-1]
 		h.empty = h.empty[:n-1]
-		h.pages[at] = p
+		h.pages[at], h.written[at] = p, bits
+		h.resized = append(h.resized, at)
 		return uint64(at)
 	}
-	h.pages = append(h.pages, p)
+	h.pages, h.written = append(h.pages, p), append(h.written, bits)
+	h.resized = append(h.resized, uint32(len(h.pages)-1))
 	return uint64(len(h.pages) - 1)
 }
 
@@ -115,11 +136,13 @@ func (h *Heap) Free(t *Text) {
 	case t.len > ownPageBytes:
 		at := uint32(t.ref >> 32)
 		h.bytes -= int64(len(h.pages[at]))
-		h.pages[at] = nil
+		h.pages[at], h.written[at] = nil, nil
 		h.empty = append(h.empty, at)
+		h.resized = append(h.resized, at)
 	default:
 		class, _ := sizeClass(int(t.len))
 		binary.LittleEndian.PutUint64(h.at(t.ref), h.free[class])
+		h.mark(t.ref>>32, int(uint32(t.ref)), 8)
 		h.free[class] = t.ref
 	}
 	*t = Text{}

@@ -91,7 +91,7 @@ func (o *Ordered) Update(groups []uint32, weights []int64, cols []row.Vec) {
 }
 
 func (o *Ordered) settle(t touched, all []row.Vec) {
-	n := *o.counts.At(t.id)
+	n := *o.counts.Peek(t.id)
 	switch present := n > 0; {
 	case present && !t.present:
 		o.tree.Set(o.item(all, int(t.at), t.id))

@@ -19,7 +19,7 @@ type Ranked struct {
 	rows  *Rows // nil: members carry nothing
 	roots Array[uint32]
 	next  uint32
-	free  []uint32
+	free  Stack
 	path  []uint32
 }
 
@@ -44,7 +44,7 @@ func (r *Ranked) Grow(n uint32) { r.roots.Grow(n) }
 
 // Bytes is the memory it takes.
 func (r *Ranked) Bytes() int64 {
-	n := r.nodes.Bytes() + r.rest.Bytes() + r.heap.Bytes() + r.roots.Bytes() + int64(cap(r.free)*4)
+	n := r.nodes.Bytes() + r.rest.Bytes() + r.heap.Bytes() + r.roots.Bytes() + r.free.Bytes()
 	if r.rows != nil {
 		n += r.rows.Bytes()
 	}
@@ -53,8 +53,8 @@ func (r *Ranked) Bytes() int64 {
 
 // Len is the sum of the weights of a group's members.
 func (r *Ranked) Len(group uint32) int64 {
-	if root := *r.roots.At(group); root != 0 {
-		return r.nodes.At(root - 1).sum
+	if root := *r.roots.Peek(group); root != 0 {
+		return r.nodes.Peek(root - 1).sum
 	}
 	return 0
 }
@@ -69,7 +69,7 @@ func (r *Ranked) Add(group uint32, num uint64, rest []byte, w int64, cols []row.
 	r.path = r.path[:0]
 	at := *root
 	for at != 0 {
-		n := r.nodes.At(at - 1)
+		n := r.nodes.Peek(at - 1)
 		c := r.compare(num, rest, at-1, n)
 		if c == 0 {
 			break
@@ -110,7 +110,7 @@ func (r *Ranked) restOf(id uint32) []byte {
 	if len(r.rest.pages) == 0 {
 		return nil
 	}
-	return r.heap.Get(r.rest.At(id))
+	return r.heap.Get(r.rest.Peek(id))
 }
 
 func (r *Ranked) alloc(num uint64, rest []byte, w int64, cols []row.Vec, i int) uint32 {
@@ -118,9 +118,8 @@ func (r *Ranked) alloc(num uint64, rest []byte, w int64, cols []row.Vec, i int) 
 	switch {
 	case r.rows != nil:
 		id = r.rows.Add(cols, i)
-	case len(r.free) > 0:
-		id = r.free[len(r.free)-1]
-		r.free = r.free[:len(r.free)-1]
+	case r.free.Len() > 0:
+		id = r.free.Pop()
 	case r.next == None:
 		panic("BUG: more members than ids; Room tells before")
 	default:
@@ -188,7 +187,7 @@ func (r *Ranked) sumOf(link uint32) int64 {
 	if link == 0 {
 		return 0
 	}
-	return r.nodes.At(link - 1).sum
+	return r.nodes.Peek(link - 1).sum
 }
 
 func (r *Ranked) relink(parent, from, to uint32) {
@@ -223,7 +222,7 @@ func (r *Ranked) remove(root *uint32, id uint32) {
 	if r.rows != nil {
 		r.rows.Remove(id)
 	} else {
-		r.free = append(r.free, id)
+		r.free.Push(id)
 	}
 }
 
@@ -242,9 +241,9 @@ func (r *Ranked) replace(root *uint32, id, link uint32) {
 
 // At returns the id of the member at the place k of a group in which every member stands as often as its weight says, 0 ≤ k < Len.
 func (r *Ranked) At(group uint32, k int64) uint32 {
-	at := *r.roots.At(group)
+	at := *r.roots.Peek(group)
 	for at != 0 {
-		n := r.nodes.At(at - 1)
+		n := r.nodes.Peek(at - 1)
 		if below := r.sumOf(n.left); k < below {
 			at = n.left
 		} else if k -= below; k < n.weight {
@@ -260,11 +259,11 @@ func (r *Ranked) At(group uint32, k int64) uint32 {
 // Walk calls f with the members of a group and their weights in order, or from the last to the first, until f returns false.
 func (r *Ranked) Walk(group uint32, backwards bool, f func(id uint32, weight int64) bool) {
 	stack := r.path[:0]
-	at := *r.roots.At(group)
+	at := *r.roots.Peek(group)
 	for at != 0 || len(stack) > 0 {
 		for at != 0 {
 			stack = append(stack, at-1)
-			if n := r.nodes.At(at - 1); backwards {
+			if n := r.nodes.Peek(at - 1); backwards {
 				at = n.right
 			} else {
 				at = n.left
@@ -272,7 +271,7 @@ func (r *Ranked) Walk(group uint32, backwards bool, f func(id uint32, weight int
 		}
 		id := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		n := r.nodes.At(id)
+		n := r.nodes.Peek(id)
 		if !f(id, n.weight) {
 			break
 		}
@@ -291,7 +290,7 @@ func (r *Ranked) DropLast(group uint32, w int64) int64 {
 		return 0
 	}
 	r.path = r.path[:0]
-	for n := r.nodes.At(at - 1); n.right != 0; n = r.nodes.At(at - 1) {
+	for n := r.nodes.Peek(at - 1); n.right != 0; n = r.nodes.Peek(at - 1) {
 		r.path = append(r.path, at-1)
 		at = n.right
 	}
@@ -309,7 +308,7 @@ func (r *Ranked) DropLast(group uint32, w int64) int64 {
 }
 
 // Num returns the first eight bytes of a member's key.
-func (r *Ranked) Num(id uint32) uint64 { return r.nodes.At(id).num }
+func (r *Ranked) Num(id uint32) uint64 { return r.nodes.Peek(id).num }
 
 // Gather returns column c of the members' rows; None gives null.
 func (r *Ranked) Gather(c int, ids []uint32) row.Vec { return r.rows.GatherOrNull(c, ids) }

@@ -120,7 +120,7 @@ func TestRankedIsBalanced(t *testing.T) {
 	for i := range uint64(n) {
 		k.Add(0, i, nil, -1, nil, 0)
 	}
-	if k.Len(0) != 0 || len(k.free) != n {
-		t.Errorf("%d are left", n-len(k.free))
+	if k.Len(0) != 0 || k.free.Len() != n {
+		t.Errorf("%d are left", n-k.free.Len())
 	}
 }

@@ -55,7 +55,7 @@ type Rows struct {
 	cols []column
 	heap Heap
 	next uint32 // ids below are or were in use
-	free []uint32
+	free Stack
 }
 
 // NewRows returns an empty store for rows of the given types.
@@ -68,14 +68,14 @@ func NewRows(types []row.Type) *Rows {
 }
 
 // Len is the number of rows.
-func (r *Rows) Len() int { return int(r.next) - len(r.free) }
+func (r *Rows) Len() int { return int(r.next) - r.free.Len() }
 
 // Cap is above every id in use.
 func (r *Rows) Cap() uint32 { return r.next }
 
 // Bytes is the memory the rows take.
 func (r *Rows) Bytes() int64 {
-	n := r.heap.Bytes() + int64(cap(r.free)*4)
+	n := r.heap.Bytes() + r.free.Bytes()
 	for i := range r.cols {
 		n += r.cols[i].bytes()
 	}
@@ -83,10 +83,8 @@ func (r *Rows) Bytes() int64 {
 }
 
 func (r *Rows) alloc() uint32 {
-	if n := len(r.free); n > 0 {
-		id := r.free[n-1]
-		r.free = r.free[:n-1]
-		return id
+	if r.free.Len() > 0 {
+		return r.free.Pop()
 	}
 	id := r.fresh()
 	for c := range r.cols {
@@ -154,9 +152,8 @@ func (r *Rows) AddAll(cols []row.Vec, at []int32, n int, out []uint32) []uint32 
 	}
 	first := len(out)
 	for range n {
-		if k := len(r.free); k > 0 {
-			out = append(out, r.free[k-1])
-			r.free = r.free[:k-1]
+		if r.free.Len() > 0 {
+			out = append(out, r.free.Pop())
 		} else {
 			out = append(out, r.fresh())
 		}
@@ -217,7 +214,7 @@ func (r *Rows) Remove(id uint32) {
 			r.heap.Free(col.text.At(id))
 		}
 	}
-	r.free = append(r.free, id)
+	r.free.Push(id)
 }
 
 // Gather returns the values of column c for the ids.
@@ -247,7 +244,7 @@ func (r *Rows) Gather(c int, ids []uint32) row.Vec {
 func pick[T row.Fixed](t row.Type, a *Array[T], ids []uint32) row.Vec {
 	out := make([]T, len(ids))
 	for k, id := range ids {
-		out[k] = *a.At(id)
+		out[k] = *a.Peek(id)
 	}
 	return row.FromValues(t, out, nil)
 }
@@ -255,12 +252,12 @@ func pick[T row.Fixed](t row.Type, a *Array[T], ids []uint32) row.Vec {
 func (r *Rows) gatherText(col *column, ids []uint32, v *row.Vec) {
 	size := 0
 	for _, id := range ids {
-		size += int(col.text.At(id).len)
+		size += int(col.text.Peek(id).len)
 	}
 	v.Offsets = make([]int32, len(ids)+1)
 	v.Data = make([]byte, 0, size)
 	for k, id := range ids {
-		v.Data = append(v.Data, r.heap.Get(col.text.At(id))...)
+		v.Data = append(v.Data, r.heap.Get(col.text.Peek(id))...)
 		v.Offsets[k+1] = int32(len(v.Data))
 	}
 }
@@ -268,7 +265,7 @@ func (r *Rows) gatherText(col *column, ids []uint32, v *row.Vec) {
 func (c *column) validity(ids []uint32) []byte {
 	var valid []byte
 	for k, id := range ids {
-		if *c.nulls.At(id) {
+		if *c.nulls.Peek(id) {
 			if valid == nil {
 				valid = row.NewBitmap(len(ids), true)
 			}
@@ -290,30 +287,30 @@ func (r *Rows) Equal(id uint32, cols []row.Vec, i int) bool {
 
 func (r *Rows) equalAt(c int, id uint32, v *row.Vec, i int) bool {
 	col := &r.cols[c]
-	if stored, given := col.some && *col.nulls.At(id), v.Null(i); stored || given {
+	if stored, given := col.some && *col.nulls.Peek(id), v.Null(i); stored || given {
 		return stored && given
 	}
 	switch col.phys {
 	case row.PhysBytes:
-		return r.heap.Equal(col.text.At(id), v.Bytes(i))
+		return r.heap.Equal(col.text.Peek(id), v.Bytes(i))
 	case row.PhysFloat32:
-		return row.CompareFloats(float64(math.Float32frombits(*col.w4.At(id))), float64(row.Values[float32](v)[i])) == 0
+		return row.CompareFloats(float64(math.Float32frombits(*col.w4.Peek(id))), float64(row.Values[float32](v)[i])) == 0
 	case row.PhysFloat64:
-		return row.CompareFloats(math.Float64frombits(*col.w8.At(id)), row.Values[float64](v)[i]) == 0
+		return row.CompareFloats(math.Float64frombits(*col.w8.Peek(id)), row.Values[float64](v)[i]) == 0
 	case row.PhysInterval:
 		return (*row.IntervalValue)(unsafe.Pointer(col.w16.At(id))).Compare(row.Values[row.IntervalValue](v)[i]) == 0
 	}
 	switch col.phys.Width() {
 	case 1:
-		return *col.w1.At(id) == v.Data[i]
+		return *col.w1.Peek(id) == v.Data[i]
 	case 2:
-		return *col.w2.At(id) == row.Values[uint16](v)[i]
+		return *col.w2.Peek(id) == row.Values[uint16](v)[i]
 	case 4:
-		return *col.w4.At(id) == row.Values[uint32](v)[i]
+		return *col.w4.Peek(id) == row.Values[uint32](v)[i]
 	case 8:
-		return *col.w8.At(id) == row.Values[uint64](v)[i]
+		return *col.w8.Peek(id) == row.Values[uint64](v)[i]
 	default:
-		return *col.w16.At(id) == row.Values[row.Int128Value](v)[i]
+		return *col.w16.Peek(id) == row.Values[row.Int128Value](v)[i]
 	}
 }
 
@@ -323,7 +320,7 @@ func (r *Rows) TextBytes(c int, ids []uint32) int64 {
 	if col := &r.cols[c]; col.phys == row.PhysBytes {
 		for _, id := range ids {
 			if id != None {
-				n += int64(col.text.At(id).len)
+				n += int64(col.text.Peek(id).len)
 			}
 		}
 	}
@@ -360,4 +357,4 @@ func (r *Rows) GatherOrNull(c int, ids []uint32) row.Vec {
 func (r *Rows) Columns() int { return len(r.cols) }
 
 // Text returns the bytes of column c, which is one of texts, of a row; they are valid until the row is removed.
-func (r *Rows) Text(c int, id uint32) []byte { return r.heap.Get(r.cols[c].text.At(id)) }
+func (r *Rows) Text(c int, id uint32) []byte { return r.heap.Get(r.cols[c].text.Peek(id)) }

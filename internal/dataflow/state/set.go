@@ -34,6 +34,18 @@ func (s *Set) Find(cols []row.Vec, i int, hash uint64) uint32 {
 	}
 }
 
+// FindLeast is Find for a set in which equal rows may stand several times: of those it returns the least id, whatever the order in which they came.
+func (s *Set) FindLeast(cols []row.Vec, i int, hash uint64) uint32 {
+	least := uint32(None)
+	p := s.index.Find(hash)
+	for id := p.Next(); id != None; id = p.Next() {
+		if id < least && s.Equal(id, cols, i) {
+			least = id
+		}
+	}
+	return least
+}
+
 // FindAll sets out[i] to the id of row i of the columns, or None, for each hash.
 func (s *Set) FindAll(cols []row.Vec, hash []uint64, out []uint32) {
 	if s.one64 && cols[0].Valid == nil && !s.cols[0].some {
@@ -41,7 +53,7 @@ func (s *Set) FindAll(cols []row.Vec, hash []uint64, out []uint32) {
 		for i, h := range hash {
 			p := s.index.Find(h)
 			id := p.Next()
-			for id != None && *stored.At(id) != vals[i] {
+			for id != None && *stored.Peek(id) != vals[i] {
 				id = p.Next()
 			}
 			out[i] = id
@@ -65,7 +77,7 @@ func (s *Set) FindOrAdd(cols []row.Vec, hash []uint64, out []uint32, added []int
 		var id uint32
 		if fast {
 			p := s.index.Find(h)
-			for id = p.Next(); id != None && *s.cols[0].w8.At(id) != vals[i]; id = p.Next() {
+			for id = p.Next(); id != None && *s.cols[0].w8.Peek(id) != vals[i]; id = p.Next() {
 			}
 		} else {
 			id = s.Find(cols, i, h)

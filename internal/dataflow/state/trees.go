@@ -61,11 +61,14 @@ func (t *Trees) Bytes() int64 { return t.nodes.Bytes() + t.rests.Bytes() + t.hea
 
 func (t *Trees) at(link uint32) *treeNode { return t.nodes.At(link - 1) }
 
+// peek is at for a node that is only read.
+func (t *Trees) peek(link uint32) *treeNode { return t.nodes.Peek(link - 1) }
+
 func (t *Trees) sizeOf(link uint32) uint32 {
 	if link == 0 {
 		return 0
 	}
-	return t.at(link).size
+	return t.peek(link).size
 }
 
 // Len is the number of ids in the tree.
@@ -76,17 +79,17 @@ func (t *Trees) Last(r *Tree) uint32 { return r.last - 1 }
 
 // Key returns the key of an id that is in a tree; its Rest is valid until the next change.
 func (t *Trees) Key(id uint32) Key {
-	n := t.nodes.At(id)
+	n := t.nodes.Peek(id)
 	k := Key{Class: n.class, Num: n.num}
 	if t.long {
-		k.Rest = t.heap.Get(t.rests.At(id))
+		k.Rest = t.heap.Get(t.rests.Peek(id))
 	}
 	return k
 }
 
 // Compare orders a key and that of an id.
 func (t *Trees) Compare(k *Key, id uint32) int {
-	n := t.nodes.At(id)
+	n := t.nodes.Peek(id)
 	if k.Class != n.class {
 		return cmp.Compare(k.Class, n.class)
 	}
@@ -96,19 +99,19 @@ func (t *Trees) Compare(k *Key, id uint32) int {
 	if !t.long {
 		return len(k.Rest)
 	}
-	return bytes.Compare(k.Rest, t.heap.Get(t.rests.At(id)))
+	return bytes.Compare(k.Rest, t.heap.Get(t.rests.Peek(id)))
 }
 
 // Peers reports whether the keys of two ids are equal.
 func (t *Trees) Peers(a, b uint32) bool {
-	x, y := t.nodes.At(a), t.nodes.At(b)
+	x, y := t.nodes.Peek(a), t.nodes.Peek(b)
 	if x.num != y.num || x.class != y.class {
 		return false
 	}
 	if !t.long {
 		return true
 	}
-	return bytes.Equal(t.heap.Get(t.rests.At(a)), t.heap.Get(t.rests.At(b)))
+	return bytes.Equal(t.heap.Get(t.rests.Peek(a)), t.heap.Get(t.rests.Peek(b)))
 }
 
 // Insert puts an id that is in no tree behind those whose key is not larger.
@@ -196,7 +199,7 @@ func (t *Trees) replace(r *Tree, up, old, link uint32) {
 	switch {
 	case up == 0:
 		r.root = link
-	case t.at(up).left == old:
+	case t.peek(up).left == old:
 		t.at(up).left = link
 	default:
 		t.at(up).right = link
@@ -242,36 +245,36 @@ func (t *Trees) Unlink(r *Tree, id uint32) {
 
 // Next is the id after one, or None.
 func (t *Trees) Next(id uint32) uint32 {
-	n := t.nodes.At(id)
+	n := t.nodes.Peek(id)
 	if n.right != 0 {
 		at := n.right
-		for t.at(at).left != 0 {
-			at = t.at(at).left
+		for t.peek(at).left != 0 {
+			at = t.peek(at).left
 		}
 		return at - 1
 	}
 	link := id + 1
-	for n.up != 0 && t.at(n.up).right == link {
+	for n.up != 0 && t.peek(n.up).right == link {
 		link = n.up
-		n = t.at(link)
+		n = t.peek(link)
 	}
 	return n.up - 1
 }
 
 // Prev is the id before one, or None.
 func (t *Trees) Prev(id uint32) uint32 {
-	n := t.nodes.At(id)
+	n := t.nodes.Peek(id)
 	if n.left != 0 {
 		at := n.left
-		for t.at(at).right != 0 {
-			at = t.at(at).right
+		for t.peek(at).right != 0 {
+			at = t.peek(at).right
 		}
 		return at - 1
 	}
 	link := id + 1
-	for n.up != 0 && t.at(n.up).left == link {
+	for n.up != 0 && t.peek(n.up).left == link {
 		link = n.up
-		n = t.at(link)
+		n = t.peek(link)
 	}
 	return n.up - 1
 }
@@ -279,10 +282,10 @@ func (t *Trees) Prev(id uint32) uint32 {
 // Position is the number of ids before one in its tree.
 func (t *Trees) Position(id uint32) int {
 	link := id + 1
-	n := t.nodes.At(id)
+	n := t.nodes.Peek(id)
 	pos := t.sizeOf(n.left)
 	for n.up != 0 {
-		up := t.at(n.up)
+		up := t.peek(n.up)
 		if up.right == link {
 			pos += t.sizeOf(up.left) + 1
 		}
@@ -301,7 +304,7 @@ func (t *Trees) Select(r *Tree, pos int) uint32 {
 		return r.last - 1
 	}
 	for {
-		n := t.at(at)
+		n := t.peek(at)
 		switch left := t.sizeOf(n.left); {
 		case rest < left:
 			at = n.left
@@ -326,7 +329,7 @@ func (t *Trees) Before(r *Tree, k *Key, equal bool) int {
 func (t *Trees) Count(r *Tree, in func(id uint32) bool) int {
 	n := uint32(0)
 	for at := r.root; at != 0; {
-		node := t.at(at)
+		node := t.peek(at)
 		if in(at - 1) {
 			n += t.sizeOf(node.left) + 1
 			at = node.right
