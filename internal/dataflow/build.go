@@ -2,6 +2,7 @@ package dataflow
 
 import (
 	"fmt"
+	"hash/fnv"
 	"strings"
 	"time"
 
@@ -46,6 +47,9 @@ func Build(root plan.Node, o Options) (*Graph, error) {
 		b.g.resolution = time.Second
 	}
 	b.g.flows = make([][]*row.Batch, len(b.g.nodes))
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%s %v %v", plan.Fingerprint(root), b.g.types, o.Final)
+	b.g.fingerprint = h.Sum64()
 	return b.g, nil
 }
 

@@ -95,6 +95,8 @@ type Graph struct {
 	temporal   bool
 	keyed      []*keyedClock
 	resolution time.Duration
+
+	fingerprint uint64
 }
 
 // Types are the types of the result's columns.
@@ -176,6 +178,9 @@ func (g *Graph) Persist(k *state.Keeper) {
 		}
 	}
 }
+
+// Fingerprint is that of the plan and of what else decides what the state means.
+func (g *Graph) Fingerprint() uint64 { return g.fingerprint }
 
 // Workers is the number of shards per operator.
 func (g *Graph) Workers() int { return g.workers }

@@ -37,7 +37,8 @@ type bootstrap struct {
 }
 
 // AddView builds a view from its inputs' content and lets it join the loop; it returns when the view is live. reads maps the names of
-// the relations in the graph to their IDs. The engine takes over graph and store. Before Start it joins at once.
+// the relations in the graph to their IDs. The engine takes over graph and store. Before Start it joins at once, or it returns ErrNotSaved if
+// the engine begins with a checkpoint that does not have the view.
 func (e *Engine) AddView(ctx context.Context, rel *catalog.Relation, graph *dataflow.Graph, store *view.Store, reads map[string]uint64) error {
 	if !e.enter() {
 		graph.Close()
@@ -47,6 +48,9 @@ func (e *Engine) AddView(ctx context.Context, rel *catalog.Relation, graph *data
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.ctx, cancel)()
+	if restored, err := e.addRestored(ctx, rel, graph, store, reads); restored || err != nil {
+		return err
+	}
 	b := &bootstrap{limit: backlogBytes, room: make(chan struct{}), ended: make(chan struct{})}
 	b.view = &viewState{rel: rel, graph: graph, store: store, reads: reads}
 	if err := e.call(ctx, func() { e.begin(b) }); err != nil {
@@ -235,6 +239,7 @@ func (e *Engine) begun(v *viewState) {
 	if e.opts.OnTick != nil && !e.replaying {
 		e.opts.OnTick(Tick{Number: e.tick})
 	}
+	e.saver.after(Tick{Number: e.tick})
 }
 
 // readable reports whether everything that a view reads is there and follows its input.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/internal/catalog"
+	"github.com/tidemill/tidemill/internal/checkpoint"
 	"github.com/tidemill/tidemill/internal/dataflow"
 	"github.com/tidemill/tidemill/internal/log"
 	"github.com/tidemill/tidemill/internal/record"
@@ -43,6 +44,8 @@ type Options struct {
 	QueueBytes int64
 	// TickRows bounds the rows a tick takes; 0 is 128k. A single group may exceed it.
 	TickRows int
+	// Checkpoints is where the state is saved; nil saves nothing, and all state is made from the log at each start. The engine closes it.
+	Checkpoints *checkpoint.Journal
 }
 
 // Tick is what one tick changed, by relation.
@@ -79,6 +82,10 @@ type Engine struct {
 	booting map[*bootstrap]bool
 	halted  map[uint64]error // stopped since the last report
 	clocks  *clocks
+	saver   *saver  // nil: nothing is saved
+	epochs  []epoch // earlier runs
+	// restoring is what the checkpoint has, until it is loaded by Start.
+	restoring *restoring
 	// replaying says that what is taken was in the log before the start: only the log's own time counts.
 	replaying bool
 	momentDue <-chan time.Time
@@ -133,8 +140,34 @@ func New(o Options) *Engine {
 	e.published.stopped = map[uint64]error{}
 	e.published.born = map[uint64]uint64{}
 	e.published.advanced = make(chan struct{})
+	if o.Checkpoints != nil {
+		e.saver = newSaver(e, o.Checkpoints)
+		e.done.Go(e.saver.write)
+	}
 	e.done.Go(e.loop)
 	return e
+}
+
+// Recover looks at what was saved. It is called before anything is added, if there are Checkpoints.
+func (e *Engine) Recover() error {
+	return e.callErr(context.Background(), func() (err error) {
+		e.restoring, err = index(e.saver.journal, func(err error) {
+			e.logger.Error("a checkpoint is damaged: falling back to the one before", "error", err)
+		})
+		if err != nil {
+			return fmt.Errorf("looking at the checkpoints: %w", err)
+		}
+		r := e.restoring
+		if r == nil {
+			return nil
+		}
+		e.tick = max(e.tick, r.head.tick)
+		e.published.Lock()
+		e.published.tick = e.tick
+		e.published.Unlock()
+		e.epochs = r.head.epochs
+		return nil
+	})
 }
 
 // enter makes Close wait for the caller, until it calls e.done.Done. It reports false once the engine is closed.
@@ -166,6 +199,9 @@ func (e *Engine) Epoch() uint64 { return e.opts.Epoch }
 // Start reads what the inputs' topics hold and returns when all of it is in a published tick; from then on the engine follows the log.
 // A topic with a damaged record stops its relation and what reads it, not the others.
 func (e *Engine) Start(ctx context.Context) error {
+	if err := e.callErr(ctx, e.restore); err != nil {
+		return err
+	}
 	e.queues.Lock()
 	inputs := slices.Collect(maps.Values(e.queues.inputs))
 	e.queues.Unlock()
@@ -232,8 +268,12 @@ func (e *Engine) advancedC() chan struct{} {
 // Close stops the readers, the loop and the views that are being built, and waits for them. Closing again does nothing.
 func (e *Engine) Close() {
 	e.life.Lock()
+	again := e.life.closed
 	e.life.closed = true
 	e.life.Unlock()
+	if e.saver != nil && !again {
+		_ = e.call(context.Background(), func() { e.saver.close() })
+	}
 	e.cancel()
 	e.done.Wait()
 	for _, v := range e.views {
@@ -254,6 +294,15 @@ func (e *Engine) call(ctx context.Context, f func()) error {
 	}
 	<-ran // what the loop has taken it runs, also while it closes
 	return nil
+}
+
+// callErr is call for a function that may fail.
+func (e *Engine) callErr(ctx context.Context, f func() error) error {
+	var failed error
+	if err := e.call(ctx, func() { failed = f() }); err != nil {
+		return err
+	}
+	return failed
 }
 
 func (e *Engine) signal() {

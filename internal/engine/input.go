@@ -30,6 +30,7 @@ type input struct {
 	replayed    bool // what was in the log at the start is queued or taken
 	failed      bool // nothing more comes: its reader stopped at an error
 
+	from  log.Offset    // where reading begins: what is below is in the checkpoint
 	first atomic.Uint64 // the offset of the first record that was read
 
 	stopped bool // the loop's own: what it holds no longer follows its log
@@ -68,10 +69,16 @@ func (e *Engine) AddInput(rel *catalog.Relation, store *view.Store, started bool
 	e.queues.Lock()
 	e.queues.inputs[rel.ID] = in
 	e.queues.Unlock()
+	fresh := true
+	if !started {
+		if err := e.call(context.Background(), func() { fresh = e.restoreInput(in, d) }); err != nil {
+			return err
+		}
+	}
 	e.published.Lock()
-	e.published.applied[rel.ID] = 0
+	e.published.applied[rel.ID] = in.from
 	e.published.decoders[rel.ID] = d
-	if store != nil {
+	if store != nil && fresh {
 		store.Publish(e.published.tick)
 		e.published.stores[rel.ID] = store
 	}
@@ -94,9 +101,9 @@ func (e *Engine) startReader(in *input, end log.Offset, replayed chan<- error) b
 	e.queues.Unlock()
 	started := e.spawn(func() {
 		defer cancel()
-		r := reader{e: e, in: in, ctx: ctx}
+		r := reader{e: e, in: in, ctx: ctx, next: in.from}
 		if replayed != nil {
-			err := e.read(ctx, in, func() error { return e.opts.Log.ReadRange(ctx, in.rel.Topic(), 0, end, r.take) })
+			err := e.read(ctx, in, func() error { return e.opts.Log.ReadRange(ctx, in.rel.Topic(), in.from, end, r.take) })
 			e.queues.Lock()
 			in.replayed = true
 			e.queues.Unlock()

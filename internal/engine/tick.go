@@ -42,6 +42,11 @@ func (e *Engine) loop() {
 		case <-e.moment():
 			e.momentDue = nil
 			e.runTick()
+		case <-e.saver.alarm():
+			e.saver.timer = nil
+			e.saver.perhaps()
+		case w := <-e.saver.writtenC():
+			e.saver.settle(w)
 		case <-e.wake:
 			for more := true; more && e.ctx.Err() == nil; {
 				more = e.runTick()
@@ -108,6 +113,7 @@ func (e *Engine) runTick() (more bool) {
 	if e.opts.OnTick != nil {
 		e.opts.OnTick(t)
 	}
+	e.saver.after(t)
 	e.progress.tickAt.Store(time.Now().UnixNano())
 	if !more {
 		e.progress.waiting.Store(0)

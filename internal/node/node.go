@@ -132,6 +132,14 @@ func closeAll(ls ...net.Listener) {
 	}
 }
 
+// checkpointDir is where the database's state is saved, empty for nowhere.
+func (n *Node) checkpointDir() string {
+	if n.config.DataDir == "" {
+		return ""
+	}
+	return filepath.Join(n.config.DataDir, "checkpoints", DefaultDatabase)
+}
+
 func (n *Node) openDatabase(ctx context.Context) error {
 	temp := filepath.Join(n.config.DataDir, "tmp")
 	if n.config.DataDir == "" {
@@ -147,7 +155,7 @@ func (n *Node) openDatabase(ctx context.Context) error {
 	if n.log, err = n.openLog(); err != nil {
 		return err
 	}
-	n.database, err = session.OpenDatabase(ctx, session.DatabaseOptions{Name: DefaultDatabase, Log: n.log, Logger: n.logger, Workers: n.config.Workers, TempDir: temp})
+	n.database, err = session.OpenDatabase(ctx, session.DatabaseOptions{Name: DefaultDatabase, Log: n.log, Logger: n.logger, Workers: n.config.Workers, TempDir: temp, CheckpointDir: n.checkpointDir()})
 	if err != nil {
 		return fmt.Errorf("opening database %s: %w", DefaultDatabase, err)
 	}

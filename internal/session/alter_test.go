@@ -19,12 +19,13 @@ import (
 type restartable struct {
 	t   *testing.T
 	log *memlog.Log
+	dir string // of checkpoints
 	db  *session.Database
 	*client
 }
 
 func newRestartable(t *testing.T) *restartable {
-	r := &restartable{t: t, log: memlog.New(memlog.Options{})}
+	r := &restartable{t: t, log: memlog.New(memlog.Options{}), dir: t.TempDir()}
 	r.start()
 	t.Cleanup(func() {
 		r.stop()
@@ -36,7 +37,7 @@ func newRestartable(t *testing.T) *restartable {
 }
 
 func (r *restartable) start() {
-	db, err := session.OpenDatabase(r.t.Context(), session.DatabaseOptions{Name: "main", Log: r.log, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Workers: 2})
+	db, err := session.OpenDatabase(r.t.Context(), session.DatabaseOptions{Name: "main", Log: r.log, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Workers: 2, CheckpointDir: r.dir})
 	if err != nil {
 		r.t.Fatal(err)
 	}

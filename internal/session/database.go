@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/tidemill/tidemill/internal/catalog"
+	"github.com/tidemill/tidemill/internal/checkpoint"
 	"github.com/tidemill/tidemill/internal/dataflow/scalar"
 	"github.com/tidemill/tidemill/internal/duck"
 	"github.com/tidemill/tidemill/internal/engine"
@@ -39,6 +41,8 @@ type DatabaseOptions struct {
 	ReaderMemoryBytes int64
 	// TempDir is where pull queries spill; empty for nowhere.
 	TempDir string
+	// CheckpointDir is where the engine's state is saved; empty saves nothing, and all state is made from the log at each start.
+	CheckpointDir string
 	// Now and After are the clock; nil is time.Now and time.After.
 	Now   func() time.Time
 	After func(time.Duration) <-chan time.Time
@@ -86,7 +90,20 @@ type Database struct {
 
 // OpenDatabase opens a database over a log: it reads the catalog, rebuilds the views by replaying the log, and returns when all that was
 // acknowledged is visible. The caller closes the log after the database.
-func OpenDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err error) {
+func OpenDatabase(ctx context.Context, o DatabaseOptions) (*Database, error) {
+	db, err := openDatabase(ctx, o)
+	if !errors.Is(err, checkpoint.ErrDamaged) || o.CheckpointDir == "" {
+		return db, err
+	}
+	aside := fmt.Sprintf("%s.damaged-%d", o.CheckpointDir, time.Now().UnixMilli())
+	o.Logger.Error("the checkpoint cannot be loaded: it is put aside, and all state is made from the log", "error", err, "aside", aside)
+	if err := os.Rename(o.CheckpointDir, aside); err != nil {
+		return nil, fmt.Errorf("putting a damaged checkpoint aside: %w", err)
+	}
+	return openDatabase(ctx, o)
+}
+
+func openDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -104,18 +121,38 @@ func OpenDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 	if err != nil {
 		return nil, err
 	}
+	var journal *checkpoint.Journal
+	if o.CheckpointDir != "" {
+		if journal, err = checkpoint.Open(o.CheckpointDir, checkpoint.Options{}); err != nil {
+			return nil, err
+		}
+	}
 	db.hub = hub.New(db)
 	db.engine = engine.New(engine.Options{Log: o.Log, Logger: o.Logger, Workers: db.workers, Epoch: uint64(o.Now().UnixMicro()),
 		Committed: func(tx record.TxID) bool { return committed[tx] }, OnTick: db.hub.Tick, OnReject: db.rejectRows,
-		OnLate: db.noteLate, EventTime: db.eventTime, Now: o.Now, After: o.After})
+		OnLate: db.noteLate, EventTime: db.eventTime, Now: o.Now, After: o.After, Checkpoints: journal})
+	if journal != nil {
+		if err := db.engine.Recover(); err != nil {
+			return nil, err
+		}
+	}
 	if err := db.defineSystem(); err != nil {
 		return nil, err
 	}
-	if err := db.restore(ctx); err != nil {
+	unsaved, err := db.restore(ctx)
+	if err != nil {
 		return nil, err
 	}
 	if err := db.engine.Start(ctx); err != nil {
 		return nil, fmt.Errorf("replaying the log: %w", err)
+	}
+	for _, r := range unsaved {
+		if err := db.startView(ctx, r); err != nil {
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			db.logger.Error("a view could not be built again", "view", r.Name, "error", err)
+		}
 	}
 	for _, s := range []*sideStream{db.rejects, db.late} {
 		if err := db.openSide(ctx, s); err != nil {
@@ -205,30 +242,34 @@ func (db *Database) readTopic(ctx context.Context, topic string, take func([]byt
 	return nil
 }
 
-// restore defines everything that is in the catalog. A view that cannot be built again is reported and left out; what it reads goes on.
-func (db *Database) restore(ctx context.Context) error {
+// restore defines everything that is in the catalog. A view that cannot be built again is reported and left out; what it reads goes on. Views that the
+// checkpoint does not have are returned: they are to be built once the engine has started.
+func (db *Database) restore(ctx context.Context) (unsaved []*catalog.Relation, err error) {
 	for _, r := range db.catalog.All() {
 		if err := db.ensureTopic(ctx, r); err != nil {
-			return err
+			return nil, err
 		}
 		if err := db.define(r); err != nil {
-			return fmt.Errorf("defining %s %s: %w", r.Kind, r.Name, err)
+			return nil, fmt.Errorf("defining %s %s: %w", r.Kind, r.Name, err)
 		}
 		var err error
 		switch r.Kind {
 		case catalog.Stream, catalog.Table:
 			err = db.openStored(r, false)
 		case catalog.MaterializedView:
-			if err = db.startView(ctx, r); err != nil && ctx.Err() == nil {
+			if err = db.startView(ctx, r); errors.Is(err, engine.ErrNotSaved) {
+				db.logger.Info("a view is built again", "view", r.Name, "why", err)
+				unsaved, err = append(unsaved, r), nil
+			} else if err != nil && ctx.Err() == nil {
 				db.logger.Error("a view could not be built again", "view", r.Name, "error", err)
 				err = nil
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("opening %s %s: %w", r.Kind, r.Name, err)
+			return nil, fmt.Errorf("opening %s %s: %w", r.Kind, r.Name, err)
 		}
 	}
-	return nil
+	return unsaved, nil
 }
 
 // ensureTopic makes the topic of a relation whose creation was cut short between the catalog and the topic.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidemill/tidemill/internal/catalog"
 	"github.com/tidemill/tidemill/internal/dataflow"
+	"github.com/tidemill/tidemill/internal/engine"
 	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/log"
 	"github.com/tidemill/tidemill/internal/plan"
@@ -403,10 +404,11 @@ func (db *Database) runView(ctx context.Context, r *catalog.Relation, n plan.Nod
 	r.AppendOnly = g.AppendOnly()
 	db.setTimes(r, n)
 	store := view.New(view.Options{Schema: r.Columns, Key: r.Key, AppendOnly: g.AppendOnly()})
-	if err := db.engine.AddView(ctx, r, g, store, reads); err != nil {
-		return userError(err)
+	err = db.engine.AddView(ctx, r, g, store, reads)
+	if errors.Is(err, engine.ErrNotSaved) {
+		return err
 	}
-	return nil
+	return userError(err)
 }
 
 // compile checks that a plan can be maintained and builds its graph. r is the view that it is for, nil for none.
@@ -425,13 +427,21 @@ func (db *Database) compile(n plan.Node, r *catalog.Relation) (*dataflow.Graph, 
 		}
 		reads[name] = r.ID
 	}
-	g, err := dataflow.Build(n, dataflow.Options{Workers: db.workers, Compiler: db.compiler, AppendOnly: db.appendOnly,
+	g, err := dataflow.Build(n, dataflow.Options{Workers: db.workersOf(r), Compiler: db.compiler, AppendOnly: db.appendOnly,
 		Schema:    func(name string) row.Schema { return db.catalog.Get(name).Columns },
 		EventTime: db.bounds, Keyed: db.keyedTime, Final: r.Options["emit"] == "final", Resolution: durationOption(r, "resolution", 0)})
 	if err != nil {
 		return nil, nil, userError(err)
 	}
 	return g, reads, nil
+}
+
+// workersOf is the number of shards of a view's operators: that with which it was saved, or else that of the database.
+func (db *Database) workersOf(r *catalog.Relation) int {
+	if n := db.engine.SavedWorkers(r.ID); n > 0 {
+		return n
+	}
+	return db.workers
 }
 
 var dropKinds = map[sql.Kind]catalog.Kind{sql.KindStream: catalog.Stream, sql.KindTable: catalog.Table, sql.KindView: catalog.View, sql.KindMaterializedView: catalog.MaterializedView}

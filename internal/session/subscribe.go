@@ -346,7 +346,7 @@ func (db *Database) startOf(r SubscribeRequest) (start hub.Start, reset bool, er
 	if err != nil {
 		return start, false, userError(err)
 	}
-	if t.Database != db.name || t.Epoch != db.engine.Epoch() || t.Tick > db.engine.Tick() {
+	if t.Database != db.name || !db.engine.Knows(t.Epoch, t.Tick) {
 		return hub.Start{}, true, nil
 	}
 	return hub.Start{Resume: true, After: t.Tick}, false, nil

@@ -31,7 +31,7 @@ var order = [][]string{
 	{"internal/dataflow/scalar", "internal/dataflow/state"},
 	{"internal/plan"},
 	{"internal/view", "internal/catalog", "internal/duck", "internal/log/jetlog", "internal/log/memlog", "internal/log/logtest"},
-	{"examples/greenhouse", "internal/log/jetlog/frame"},
+	{"examples/greenhouse", "internal/log/jetlog/frame", "internal/checkpoint"},
 	{"internal/sql", "internal/fault", "internal/token", "internal/record", "internal/log", "internal/row"},
 }
 

@@ -173,7 +173,7 @@ func (r *run) open() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	db, err := session.OpenDatabase(r.ctx, session.DatabaseOptions{Name: "main", Log: l, Logger: quiet, Workers: 1 + r.rng.IntN(3)})
+	db, err := session.OpenDatabase(r.ctx, session.DatabaseOptions{Name: "main", Log: l, Logger: quiet, Workers: 1 + r.rng.IntN(3), CheckpointDir: filepath.Join(r.dir, "checkpoints")})
 	if err != nil {
 		r.t.Fatal(err)
 	}
