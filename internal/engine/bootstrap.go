@@ -60,6 +60,7 @@ func (e *Engine) AddView(ctx context.Context, rel *catalog.Relation, graph *data
 	err := e.build(ctx, b)
 	if err != nil {
 		b.end(err)
+		e.watched.drop(rel.ID)
 		_ = e.call(context.Background(), func() {
 			delete(e.booting, b)
 			e.follow()
@@ -92,6 +93,7 @@ func (e *Engine) begin(b *bootstrap) {
 	b.mark = b.seen.mark
 	b.first = Tick{now: b.now, mark: b.mark, limit: e.clocks.limit(b.seen.streams)}
 	e.booting[b] = true
+	e.watched.building(b.view)
 	e.follow()
 }
 
@@ -233,6 +235,7 @@ func (e *Engine) begun(v *viewState) {
 	}
 	e.published.Lock()
 	e.published.stores[v.rel.ID] = v.store
+	e.watched.running(v)
 	e.published.born[v.rel.ID] = e.tick
 	e.publishLocked(Tick{Number: e.tick}, nil)
 	e.published.Unlock()
@@ -346,6 +349,7 @@ func (e *Engine) Drop(ctx context.Context, id uint64) error {
 		delete(e.published.applied, id)
 		delete(e.published.stopped, id)
 		delete(e.published.born, id)
+		e.watched.drop(id)
 		close(e.published.advanced)
 		e.published.advanced = make(chan struct{})
 		e.published.Unlock()

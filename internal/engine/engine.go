@@ -15,8 +15,10 @@ import (
 	"github.com/tidemill/tidemill/internal/checkpoint"
 	"github.com/tidemill/tidemill/internal/dataflow"
 	"github.com/tidemill/tidemill/internal/log"
+	"github.com/tidemill/tidemill/internal/metrics"
 	"github.com/tidemill/tidemill/internal/record"
 	"github.com/tidemill/tidemill/internal/row"
+	"github.com/tidemill/tidemill/internal/trace"
 	"github.com/tidemill/tidemill/internal/view"
 )
 
@@ -46,6 +48,9 @@ type Options struct {
 	TickRows int
 	// Checkpoints is where the state is saved; nil saves nothing, and all state is made from the log at each start. The engine closes it.
 	Checkpoints *checkpoint.Journal
+	// Metrics and Tracer may be nil.
+	Metrics *metrics.Ticks
+	Tracer  *trace.Tracer
 }
 
 // Tick is what one tick changed, by relation.
@@ -57,6 +62,8 @@ type Tick struct {
 	now, mark, limit int64
 	// Stopped says which relations stopped at an error, nil for none; nothing follows for them.
 	Stopped map[uint64]error
+	// Trace is the tick's part in the traces of what it took, nil for none.
+	Trace *trace.Tick
 }
 
 // ErrClosed is returned once the engine is closed.
@@ -108,9 +115,12 @@ type Engine struct {
 		advanced chan struct{}     // closed and replaced with each tick
 	}
 
+	watched  watched
 	progress struct {
 		tickAt  atomic.Int64 // unix nanoseconds of the last end of a tick
 		waiting atomic.Int64 // unix nanoseconds since when work waits, 0 for none
+		// at is what the tick that runs is about to change, nil between ticks.
+		at atomic.Pointer[catalog.Relation]
 	}
 }
 

@@ -32,6 +32,9 @@ type input struct {
 
 	from  log.Offset    // where reading begins: what is below is in the checkpoint
 	first atomic.Uint64 // the offset of the first record that was read
+	read  atomic.Uint64 // above the last record that was read
+	// underway is when the log took the oldest of what the tick that runs has taken, microseconds, 0 for nothing.
+	underway atomic.Int64
 
 	stopped bool // the loop's own: what it holds no longer follows its log
 }
@@ -181,6 +184,7 @@ func (r *reader) take(rec log.Record) error {
 		r.open.spans = append(r.open.spans, r.in.time.spansOf(d.rel, b, rec.Partition, h.Ingested)...)
 	}
 	r.next = rec.Offset + 1
+	r.in.read.Store(uint64(r.next))
 	if !rec.Last {
 		return nil
 	}

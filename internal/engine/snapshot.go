@@ -196,30 +196,6 @@ func (t *topicScan) Close() {
 	}
 }
 
-// ViewStatus says how a view is doing.
-type ViewStatus struct {
-	Relation                     uint64
-	Rows, Bytes, StateBytes      int64
-	Ticks, CPUNanos, RejectCount int64
-	// LateCount is the number of rows that came too late, Watermark how far event time has come in microseconds, 0 if that is not known.
-	LateCount, Watermark int64
-	Stopped              error
-}
-
-// Status describes the running views.
-func (e *Engine) Status(ctx context.Context) ([]ViewStatus, error) {
-	var out []ViewStatus
-	err := e.call(ctx, func() {
-		for _, v := range e.views {
-			st := v.store.Stats()
-			out = append(out, ViewStatus{Relation: v.rel.ID, Rows: st.Rows, Bytes: st.Bytes, StateBytes: v.bytes.Load(), Ticks: v.ticks.Load(),
-				CPUNanos: v.cpuNanos.Load(), RejectCount: v.rejected.Load(), LateCount: v.late.Load(),
-				Watermark: max(0, v.time.times.After), Stopped: v.stopped})
-		}
-	})
-	return out, err
-}
-
 // Changes returns the changes of a view or table after a tick of this run up to the published one; ok is false if the history does
 // not reach back.
 func (e *Engine) Changes(relation, after uint64) (changes []view.Change, upTo uint64, ok bool) {

@@ -25,8 +25,9 @@ type viewState struct {
 	stopped error
 	time    timing
 	moved   bool // the times of the tick differ from those of the view's last step
+	clock   cpuClock
 
-	ticks, cpuNanos, bytes, rejected, late atomic.Int64
+	ticks, cpuNanos, bytes, rejected, late, watermark atomic.Int64
 }
 
 func (e *Engine) loop() {
@@ -64,6 +65,9 @@ func (e *Engine) loop() {
 
 // runTick takes what is queued and runs one tick over it. It reports whether more is queued.
 func (e *Engine) runTick() (more bool) {
+	if len(e.booting) > 0 { // one of them may hold the tick up
+		e.progress.waiting.CompareAndSwap(0, e.opts.Now().UnixNano())
+	}
 	for b := range e.booting {
 		b.waitForRoom(e.ctx, e.calls)
 	}
@@ -78,16 +82,23 @@ func (e *Engine) runTick() (more bool) {
 		e.progress.waiting.Store(0)
 		return more
 	}
-	e.progress.waiting.CompareAndSwap(0, time.Now().UnixNano())
+	begun := time.Now()
+	e.progress.waiting.CompareAndSwap(0, e.opts.Now().UnixNano())
 	e.tick++
 	t := Tick{Number: e.tick, Changes: map[uint64]*row.Batch{}, now: now}
+	rows := rowsOf(took)
+	t.Trace = e.traced(took, rows)
 	applied := make(map[uint64]log.Offset, len(took))
 	for i := range took {
 		in := took[i].in
 		applied[in.rel.ID] = took[i].end
+		if len(took[i].groups) > 0 {
+			in.underway.Store(took[i].groups[0].taken)
+		}
 		if in.stopped {
 			continue
 		}
+		e.progress.at.Store(in.rel)
 		var delta *row.Batch
 		err := guard(func() (err error) {
 			delta, err = e.changesOf(&took[i])
@@ -109,12 +120,19 @@ func (e *Engine) runTick() (more bool) {
 		b.add(t)
 	}
 	t.Stopped, e.halted = e.halted, nil
+	e.progress.at.Store(nil)
+	t.Trace.Publish()
 	e.publish(t, applied)
+	for i := range took {
+		took[i].in.underway.Store(0)
+	}
+	t.Trace.End()
+	e.opts.Metrics.Ended(time.Since(begun), rows)
 	if e.opts.OnTick != nil {
 		e.opts.OnTick(t)
 	}
 	e.saver.after(t)
-	e.progress.tickAt.Store(time.Now().UnixNano())
+	e.progress.tickAt.Store(e.opts.Now().UnixNano())
 	if !more {
 		e.progress.waiting.Store(0)
 	}
@@ -163,7 +181,10 @@ func (e *Engine) stepView(v *viewState, t Tick) {
 		return
 	}
 	v.moved = false
+	e.progress.at.Store(v.rel)
+	t.Trace.Step(v.rel.Name)
 	delta, err := v.step(e.opts.Workers, in)
+	t.Trace.Stepped(rowsIn(delta))
 	if err == nil && delta != nil && delta.Len > 0 {
 		if err = guard(func() error { return v.store.Apply(t.Number, delta) }); err == nil {
 			t.Changes[v.rel.ID] = delta
@@ -182,6 +203,7 @@ func (e *Engine) moveTimes(now int64) bool {
 		if v.stopped == nil && v.timed() {
 			v.time.limit = e.clocks.limit(v.time.streams)
 			v.moved = v.time.at(v.graph, now) || v.moved
+			v.watermark.Store(max(0, v.time.times.After))
 			some = some || v.moved
 		}
 	}
@@ -225,8 +247,8 @@ func (e *Engine) stopInput(in *input, err error) {
 		return
 	}
 	in.stopped = true
+	e.stopReaders(in.rel, err) // first: who waits for the input then finds all of them stopped
 	e.stop(in.rel.ID, err)
-	e.stopReaders(in.rel, err)
 }
 
 // stopReaders stops the views that read a relation that stopped.
@@ -249,6 +271,7 @@ func (e *Engine) stop(relation uint64, err error) {
 	e.published.Lock()
 	defer e.published.Unlock()
 	e.published.stopped[relation] = err
+	e.watched.stop(relation, e.opts.Now())
 	delete(e.published.stores, relation)
 	close(e.published.advanced)
 	e.published.advanced = make(chan struct{})
@@ -274,16 +297,16 @@ func guard(f func() error) (err error) {
 
 // step runs the view's graph. A panic in it is an error of this view alone.
 func (v *viewState) step(workers int, in map[string]*row.Batch) (delta *row.Batch, err error) {
-	begun := time.Now()
+	v.clock.beginStep()
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("BUG: %v\n%s", p, debug.Stack())
 		}
 		v.ticks.Add(1)
-		v.cpuNanos.Add(int64(time.Since(begun)))
+		v.cpuNanos.Add(v.clock.endStep())
 		v.bytes.Store(v.graph.Bytes())
 	}()
-	out, err := v.graph.Step(in, parallel)
+	out, err := v.graph.Step(in, v.parallel)
 	if err != nil {
 		return nil, err
 	}
@@ -295,7 +318,7 @@ func (v *viewState) step(workers int, in map[string]*row.Batch) (delta *row.Batc
 }
 
 // parallel is a dataflow.Runner on goroutines. A panic in one of them is handed to the caller.
-func parallel(n int, f func(int)) {
+func (v *viewState) parallel(n int, f func(int)) {
 	var group sync.WaitGroup
 	var first atomic.Pointer[string]
 	guarded := func(i int) {
@@ -308,10 +331,16 @@ func parallel(n int, f func(int)) {
 		f(i)
 	}
 	for i := 1; i < n; i++ {
-		group.Go(func() { guarded(i) })
+		group.Go(func() {
+			begun := v.clock.beginPart()
+			guarded(i)
+			v.clock.endPart(begun)
+		})
 	}
 	guarded(0)
+	v.clock.wait()
 	group.Wait()
+	v.clock.goOn()
 	if p := first.Load(); p != nil {
 		panic(*p)
 	}

@@ -178,16 +178,12 @@ func listRelations(kind catalog.Kind) func(context.Context, *Database, *rowWrite
 	}
 }
 
-func viewStatus(ctx context.Context, db *Database, w *rowWriter) error {
-	st, err := db.engine.Status(ctx)
-	if err != nil {
-		return err
-	}
-	tick := db.engine.Tick()
+func viewStatus(_ context.Context, db *Database, w *rowWriter) error {
+	st, _, tick := db.engine.Status(db.now())
 	for _, v := range st {
 		r := db.catalog.ByID(v.Relation)
-		if r == nil {
-			continue // the view of a subscription
+		if r == nil || v.Building {
+			continue // the view of a subscription, or one that is not there yet
 		}
 		var stopped any
 		if v.Stopped != nil {
@@ -198,7 +194,7 @@ func viewStatus(ctx context.Context, db *Database, w *rowWriter) error {
 			mark = v.Watermark
 		}
 		verifiedAt, verifiedEqual := db.verifications.of(r.ID)
-		w.add(r.Name, v.Rows, tick, db.engine.Stuck(db.now()).Milliseconds(), v.StateBytes, v.Bytes, v.LateCount, v.RejectCount, v.Ticks, v.CPUNanos/1_000_000, stopped, mark, verifiedAt, verifiedEqual)
+		w.add(r.Name, v.Rows, tick.Number, v.Lag.Milliseconds(), v.StateBytes, v.Bytes, v.LateCount, v.RejectCount, v.Ticks, v.CPUNanos/1_000_000, stopped, mark, verifiedAt, verifiedEqual)
 	}
 	return nil
 }

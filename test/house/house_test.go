@@ -32,7 +32,8 @@ var order = [][]string{
 	{"internal/plan"},
 	{"internal/view", "internal/catalog", "internal/duck", "internal/log/jetlog", "internal/log/memlog", "internal/log/logtest"},
 	{"examples/greenhouse", "internal/log/jetlog/frame", "internal/checkpoint"},
-	{"internal/sql", "internal/fault", "internal/token", "internal/record", "internal/log", "internal/row"},
+	{"internal/metrics"},
+	{"internal/sql", "internal/fault", "internal/token", "internal/record", "internal/log", "internal/row", "internal/trace"},
 }
 
 // exceptions are imports against the order, each with its reason.
@@ -46,6 +47,8 @@ var wrapped = map[string][]string{
 	"github.com/duckdb/":               {"internal/duck"},
 	"github.com/nats-io/":              {"internal/log/jetlog"},
 	"github.com/jackc/pgx/v5/pgproto3": {"internal/pgwire"},
+	"github.com/prometheus/":           {"internal/metrics"},
+	"go.opentelemetry.io/":             {"internal/trace"},
 }
 
 // imports returns the imports of every package's code without tests.
