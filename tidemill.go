@@ -22,6 +22,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tidemill/tidemill/internal/metrics"
 	"github.com/tidemill/tidemill/internal/node"
 	"github.com/tidemill/tidemill/internal/row"
 	"github.com/tidemill/tidemill/internal/session"
@@ -52,7 +53,7 @@ type DB struct {
 }
 
 func (db *DB) session() *session.Session {
-	return db.node.Database().NewSession(session.Options{Application: "embedded", Writes: &db.writes})
+	return db.node.Database().NewSession(session.Options{Application: "embedded", Door: metrics.Embedded, Writes: &db.writes})
 }
 
 // Open starts a node that keeps its data in dir, which is made if it does not exist; an empty dir keeps nothing beyond

@@ -18,14 +18,15 @@ import (
 
 // commands lists the subcommands.
 func commands() []*cobra.Command {
-	return []*cobra.Command{newServe(), newDemo(), newSQL(), newLoad(), newTail(), newVerify(), newBench()}
+	return []*cobra.Command{newServe(), newDemo(), newSQL(), newLoad(), newTail(), newVerify(), newBench(), newDoctor()}
 }
 
 // serveFlags are the flags of commands that run a node.
 type serveFlags struct {
-	data, http, pg, mqtt, config, logLevel string
-	memory, insecure                       bool
-	workers                                int
+	data, http, pg, mqtt, config, logLevel, logFormat string
+	memory, insecure, pprof                           bool
+	workers                                           int
+	traceRatio                                        float64
 }
 
 func (f *serveFlags) register(fs *pflag.FlagSet) {
@@ -38,6 +39,9 @@ func (f *serveFlags) register(fs *pflag.FlagSet) {
 	fs.IntVar(&f.workers, "workers", 0, "shards per operator; 0 is the number of cores")
 	fs.BoolVar(&f.insecure, "insecure", false, "allow addresses that are not loopback although there are no rights")
 	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	fs.StringVar(&f.logFormat, "log-format", "text", "text, or json for one object a line")
+	fs.BoolVar(&f.pprof, "pprof", false, "serve profiles of the process at /debug/pprof/, to clients on this machine")
+	fs.Float64Var(&f.traceRatio, "trace-ratio", 0, "share of requests that are traced, 0 to 1; where to is said by OTEL_EXPORTER_OTLP_ENDPOINT and its like")
 }
 
 // resolve fills flags that were not given from TIDEMILL_… and the configuration file: the command line wins, then the environment, then the file.
@@ -88,14 +92,31 @@ func (f *serveFlags) nodeConfig(stderr io.Writer) (node.Config, error) {
 	if f.mqtt != "" {
 		return node.Config{}, usageError{fmt.Errorf("the MQTT door is not available in this version")}
 	}
-	c := node.Config{DataDir: f.data, HTTP: f.http, PG: f.pg, Workers: f.workers, Insecure: f.insecure,
-		Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))}
+	if f.traceRatio < 0 || f.traceRatio > 1 {
+		return node.Config{}, usageError{fmt.Errorf("trace-ratio is %g, want 0 to 1", f.traceRatio)}
+	}
+	logger, err := newLogger(stderr, f.logFormat, level)
+	if err != nil {
+		return node.Config{}, err
+	}
+	c := node.Config{DataDir: f.data, HTTP: f.http, PG: f.pg, Workers: f.workers, Insecure: f.insecure, PProf: f.pprof, TraceRatio: f.traceRatio, Logger: logger}
 	if f.memory {
 		c.DataDir = ""
 	} else if f.data == "" {
 		return c, usageError{fmt.Errorf("data is empty; pass a directory, or --memory to keep nothing")}
 	}
 	return c, nil
+}
+
+func newLogger(w io.Writer, format string, level slog.Level) (*slog.Logger, error) {
+	o := &slog.HandlerOptions{Level: level}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	}
+	return nil, usageError{fmt.Errorf("log-format is %q, want text or json", format)}
 }
 
 func newServe() *cobra.Command {

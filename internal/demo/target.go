@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tidemill/tidemill/internal/metrics"
 	"github.com/tidemill/tidemill/internal/row"
 	"github.com/tidemill/tidemill/internal/session"
 	"github.com/tidemill/tidemill/internal/sql"
@@ -28,7 +29,7 @@ func Into(db *session.Database) Target { return target{db} }
 type target struct{ db *session.Database }
 
 func (t target) session() *session.Session {
-	return t.db.NewSession(session.Options{Application: "demo"})
+	return t.db.NewSession(session.Options{Application: "demo", Door: metrics.Embedded})
 }
 
 // Execute implements Target.

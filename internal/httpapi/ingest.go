@@ -14,7 +14,9 @@ const bodyBytesMax = 64 << 20
 
 // ingest takes events into a stream or table.
 func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
+	ctx, span := s.opts.Tracer.Request(r.Context(), r.Header, r.Pattern)
 	ses, err := s.session(r)
+	defer func() { span.End(err) }()
 	if err != nil {
 		writeError(w, err)
 		return
@@ -35,7 +37,8 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 			o.CloudEvent[attr] = vals[0]
 		}
 	}
-	res, err := ses.Ingest(r.Context(), r.PathValue("name"), r.Body, o)
+	span.Set("tidemill.relation", r.PathValue("name"))
+	res, err := ses.Ingest(ctx, r.PathValue("name"), r.Body, o)
 	if err != nil {
 		writeError(w, err)
 		return

@@ -33,7 +33,7 @@ func TestResumeAndRestart(t *testing.T) {
 	}
 	start()
 	s := NewServer(Options{Database: func(string) (*session.Database, error) { return db.Load(), nil }, Logger: slog.New(slog.DiscardHandler),
-		Healthy: func() error { return nil }})
+		Problems: func() []session.Problem { return nil }})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,9 @@ import (
 
 	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/ingest"
+	"github.com/tidemill/tidemill/internal/metrics"
 	"github.com/tidemill/tidemill/internal/session"
+	"github.com/tidemill/tidemill/internal/trace"
 )
 
 // Options configures a Server.
@@ -22,8 +24,13 @@ type Options struct {
 	// Database finds a database by name, "" is the default one.
 	Database func(name string) (*session.Database, error)
 	Logger   *slog.Logger
-	// Healthy returns an error that names what has stopped moving.
-	Healthy func() error
+	// Problems lists what has stopped moving although work waits.
+	Problems func() []session.Problem
+	// Metrics and Tracer may be nil.
+	Metrics *metrics.Set
+	Tracer  *trace.Tracer
+	// PProf serves profiles of the process, to clients on this machine unless Insecure.
+	PProf, Insecure bool
 	// PGAddress is where the Postgres door listens, to be shown; empty if it is off.
 	PGAddress string
 	// Pages are the files served at "/".
@@ -55,7 +62,7 @@ func NewServer(o Options) *Server {
 	s := &Server{opts: o}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytesMax,
-		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug), ConnState: s.unused.note}
+		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug), ConnState: s.connected}
 	return s
 }
 
@@ -81,8 +88,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/views/{name}", s.lookup)
 	mux.HandleFunc("GET /v1/live/{name}", s.live)
 	mux.HandleFunc("GET /v1/live", s.live)
-	mux.HandleFunc("GET /healthz", s.healthz)
-	mux.HandleFunc("GET /readyz", s.readyz)
+	s.observing(mux)
 	mux.HandleFunc("GET /openapi.json", s.openapi)
 	mux.HandleFunc("GET /v1/node", s.node)
 	if s.opts.Pages == nil {
@@ -103,9 +109,14 @@ func (s *Server) handler() http.Handler {
 // guarded answers what the mux refuses in our form, and survives a handler's panic.
 func (s *Server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		out := &plainErrors{ResponseWriter: w, request: r}
+		out := &plainErrors{ResponseWriter: w, request: r, status: http.StatusOK}
+		began := time.Now()
 		defer func() {
 			p := recover()
+			if p != nil && !out.begun {
+				out.status = http.StatusInternalServerError
+			}
+			s.requested(r, out.status, began)
 			if p == nil {
 				return
 			}
@@ -127,11 +138,12 @@ type plainErrors struct {
 	request *http.Request
 	mute    bool
 	begun   bool // something of an answer is out
+	status  int
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (p *plainErrors) WriteHeader(status int) {
-	p.begun = true
+	p.begun, p.status = true, status
 	text := strings.HasPrefix(p.Header().Get("Content-Type"), "text/plain")
 	if (status == http.StatusNotFound || status == http.StatusMethodNotAllowed) && text {
 		p.mute = true
@@ -211,7 +223,7 @@ func (s *Server) session(r *http.Request) (*session.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	ses := db.NewSession(session.Options{Application: "http"})
+	ses := db.NewSession(session.Options{Application: "http", Door: metrics.HTTP})
 	after := r.Header.Get(afterHeader)
 	if after == "" {
 		after = r.URL.Query().Get("after")
@@ -233,18 +245,6 @@ func (s *Server) until(r *http.Request) (context.Context, context.CancelFunc) {
 		unlink()
 		cancel()
 	}
-}
-
-func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
-}
-
-func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
-	if err := s.opts.Healthy(); err != nil {
-		writeFault(w, fault.New(fault.CannotConnectNow, "the node does not keep up").WithDetail("%s", err.Error()), http.StatusServiceUnavailable)
-		return
-	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 }
 
 // node tells a page where the other doors are.

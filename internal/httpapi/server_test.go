@@ -46,7 +46,7 @@ func open(t *testing.T) *door {
 		}
 		return nil, fault.New(fault.InvalidDatabase, "there is no database %q", name)
 	}
-	s := NewServer(Options{Database: find, Logger: logger, Healthy: db.Healthy, Pages: Pages(), Heartbeat: 5 * time.Millisecond})
+	s := NewServer(Options{Database: find, Logger: logger, Problems: db.Problems, Pages: Pages(), Heartbeat: 5 * time.Millisecond})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -291,7 +291,7 @@ func TestTokenOfLargeAnswer(t *testing.T) {
 
 // TestCloseWithUnusedConnection wants a server to close at once although a client has opened a connection that it does not use.
 func TestCloseWithUnusedConnection(t *testing.T) {
-	s := NewServer(Options{Logger: slog.New(slog.DiscardHandler), Healthy: func() error { return nil }})
+	s := NewServer(Options{Logger: slog.New(slog.DiscardHandler), Problems: func() []session.Problem { return nil }})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,10 @@ type sqlRequest struct {
 
 // sql runs statements and answers with the last one's rows.
 func (s *Server) sql(w http.ResponseWriter, r *http.Request) {
+	traced, span := s.opts.Tracer.Request(r.Context(), r.Header, r.Pattern)
+	r = r.WithContext(traced)
 	ses, err := s.session(r)
+	defer func() { span.End(err) }()
 	if err != nil {
 		writeError(w, err)
 		return

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/tidemill/tidemill/internal/engine"
+	"github.com/tidemill/tidemill/internal/metrics"
 	"github.com/tidemill/tidemill/internal/row"
 	"github.com/tidemill/tidemill/internal/view"
 )
@@ -32,6 +33,7 @@ const (
 // Hub routes the ticks of one database.
 type Hub struct {
 	source Source
+	counts *metrics.Subscriptions
 	wake   chan struct{} // cap 1
 	done   chan struct{}
 	wait   sync.WaitGroup
@@ -69,9 +71,9 @@ type bucket struct {
 	subs map[*Subscription]struct{}
 }
 
-// New starts a hub.
-func New(source Source) *Hub {
-	h := &Hub{source: source, wake: make(chan struct{}, 1), done: make(chan struct{})}
+// New starts a hub; counts may be nil.
+func New(source Source, counts *metrics.Subscriptions) *Hub {
+	h := &Hub{source: source, counts: counts, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	h.mu.relations = map[uint64]*relation{}
 	h.wait.Go(h.run)
 	return h
@@ -152,17 +154,17 @@ func (h *Hub) route(t engine.Tick) {
 	for id, b := range t.Changes {
 		if r := h.mu.relations[id]; r != nil && b != nil && b.Len > 0 {
 			for _, s := range r.shapes {
-				s.route(t.Number, b)
+				s.route(&t, b)
 			}
 		}
 	}
 	h.mu.tick = t.Number
 }
 
-func (s *shape) route(tick uint64, b *row.Batch) {
+func (s *shape) route(t *engine.Tick, b *row.Batch) {
 	if len(s.columns) == 0 {
 		for _, bk := range s.buckets {
-			bk.send(&Frame{Tick: tick, Rows: b})
+			bk.send(&Frame{Tick: t.Number, Rows: b, Trace: t.Trace})
 		}
 		return
 	}
@@ -178,7 +180,7 @@ func (s *shape) route(tick uint64, b *row.Batch) {
 		}
 	}
 	for bk, rows := range at {
-		bk.send(&Frame{Tick: tick, Rows: b.Gather(rows)})
+		bk.send(&Frame{Tick: t.Number, Rows: b.Gather(rows), Trace: t.Trace})
 	}
 }
 
@@ -228,6 +230,7 @@ func (h *Hub) enter(s *Subscription) error {
 	b.subs[s] = struct{}{}
 	s.shape, s.bucket = sh, b
 	h.mu.count++
+	h.counts.Opened()
 	h.mu.lastID++
 	s.id = h.mu.lastID
 	return nil
@@ -265,6 +268,7 @@ func (h *Hub) leave(s *Subscription) {
 	}
 	delete(s.bucket.subs, s)
 	h.mu.count--
+	h.counts.Closed()
 	if len(s.bucket.subs) == 0 {
 		delete(s.shape.buckets, s.bucket.key)
 	}

@@ -81,7 +81,7 @@ func newNode(t *testing.T, historyBytes int64) *node {
 	n.must(n.log.Create(ctx, n.rel.Topic(), log.TopicConfig{Partitions: 1}))
 	n.e = engine.New(engine.Options{Log: n.log, Logger: slog.New(slog.DiscardHandler), Workers: 1, Epoch: 1, TickRows: 3,
 		Committed: func(record.TxID) bool { return false }, OnTick: func(t engine.Tick) { n.h.Tick(t) }})
-	n.h = hub.New(source{n.e})
+	n.h = hub.New(source{n.e}, nil)
 	n.must(n.e.AddInput(n.rel, view.New(view.Options{Schema: columns, Key: n.rel.Key, HistoryBytes: historyBytes}), false))
 	n.must(n.e.Start(ctx))
 	t.Cleanup(func() {

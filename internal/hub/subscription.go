@@ -10,6 +10,7 @@ import (
 
 	"github.com/tidemill/tidemill/internal/engine"
 	"github.com/tidemill/tidemill/internal/row"
+	"github.com/tidemill/tidemill/internal/trace"
 	"github.com/tidemill/tidemill/internal/view"
 )
 
@@ -28,6 +29,8 @@ type Frame struct {
 	Rows *row.Batch
 	// Snapshot marks rows of a snapshot; More that others follow; Reset that what the subscriber had is void.
 	Snapshot, More, Reset bool
+	// Trace is the tick's part in the traces of what it took, nil for none.
+	Trace *trace.Tick
 
 	encoded sync.Once
 	data    []byte
@@ -155,6 +158,7 @@ func (s *Subscription) push(f *Frame) {
 	case s.lagged || s.err != nil:
 	case len(s.frames) >= framesMax:
 		s.frames, s.lagged = nil, true
+		s.hub.counts.Behind()
 	default:
 		s.frames = append(s.frames, f)
 	}
@@ -286,6 +290,7 @@ func (s *Subscription) take() (*Frame, error) {
 func (s *Subscription) catchUp() (*Frame, error) {
 	changes, upTo, ok := s.hub.source.Changes(s.relation, s.at)
 	if !ok {
+		s.hub.counts.Reset()
 		return nil, s.open(true)
 	}
 	var parts []*row.Batch
@@ -340,6 +345,9 @@ func (s *Subscription) progressed() *Frame {
 	s.at = tick
 	return &Frame{Tick: tick}
 }
+
+// Relation is what the subscription is to.
+func (s *Subscription) Relation() uint64 { return s.relation }
 
 // Close ends the subscription.
 func (s *Subscription) Close() {

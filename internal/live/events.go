@@ -3,8 +3,10 @@ package live
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -51,9 +53,14 @@ func ServeEvents(ctx context.Context, w http.ResponseWriter, sub *session.Subscr
 			out.fail(err)
 			return
 		}
-		if out.event(&ev) != nil {
+		n, err := out.event(&ev)
+		if err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				sub.Cut()
+			}
 			return
 		}
+		sub.Wrote(&ev, n)
 	}
 }
 
@@ -91,7 +98,8 @@ func (f *frames) stopBeating() {
 	f.beat.Stop()
 }
 
-func (f *frames) event(ev *session.Event) error {
+// event writes an event and returns the bytes it took.
+func (f *frames) event(ev *session.Event) (int, error) {
 	b := append(f.buf[:0], "id: "...)
 	b = append(b, ev.Token...)
 	b = append(b, "\nevent: "...)
@@ -99,7 +107,7 @@ func (f *frames) event(ev *session.Event) error {
 	b = append(b, "\ndata: "...)
 	b = append(b, ev.JSON()...)
 	f.buf = append(b, "\n\n"...)
-	return f.send(f.buf)
+	return len(f.buf), f.send(f.buf)
 }
 
 func (f *frames) send(b []byte) error {

@@ -33,9 +33,8 @@ type Set struct {
 	subs     subscriptionVecs
 	state    *stateCollector
 
-	// Log and Doors are the pieces that belong to the node rather than to a database.
-	Log   *Log
-	Doors *Doors
+	log   *Log
+	doors *Doors
 }
 
 // New returns the metrics of a node of a version.
@@ -44,7 +43,7 @@ func New(version string) *Set {
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.gauge("build_info", "Always 1; the labels say what runs.", prometheus.Labels{"version": version, "goversion": runtime.Version()}).Set(1)
 	s.ingest, s.ticks, s.queries, s.subs = s.newIngest(), s.newTicks(), s.newQueries(), s.newSubscriptions()
-	s.Log, s.Doors = s.newLog(), s.newDoors()
+	s.log, s.doors = s.newLog(), s.newDoors()
 	s.state = newStateCollector()
 	s.registry.MustRegister(s.state)
 	return s
@@ -64,6 +63,22 @@ func (s *Set) Database(name string) *Database {
 		return &Database{}
 	}
 	return &Database{Ingest: s.ingest.of(name), Ticks: s.ticks.of(name), Queries: s.queries.of(name), Subscriptions: s.subs.of(name)}
+}
+
+// Doors are the counts of connections and requests, nil for a nil Set.
+func (s *Set) Doors() *Doors {
+	if s == nil {
+		return nil
+	}
+	return s.doors
+}
+
+// Log are the counts of the log, nil for a nil Set.
+func (s *Set) Log() *Log {
+	if s == nil {
+		return nil
+	}
+	return s.log
 }
 
 // Handler answers with the metrics in Prometheus' text format, or in the one that the scraper asks for.

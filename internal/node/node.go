@@ -19,9 +19,11 @@ import (
 	"github.com/tidemill/tidemill/internal/httpapi"
 	"github.com/tidemill/tidemill/internal/log"
 	"github.com/tidemill/tidemill/internal/log/jetlog"
+	"github.com/tidemill/tidemill/internal/metrics"
 	"github.com/tidemill/tidemill/internal/pgwire"
 	"github.com/tidemill/tidemill/internal/pgwire/pgcatalog"
 	"github.com/tidemill/tidemill/internal/session"
+	"github.com/tidemill/tidemill/internal/trace"
 )
 
 // DefaultDatabase is the database there always is.
@@ -37,22 +39,29 @@ type Config struct {
 	Workers int
 	// Insecure allows addresses that are not loopback although there are no rights yet.
 	Insecure bool
-	Logger   *slog.Logger
+	// PProf serves profiles of the process at /debug/pprof/, to clients on this machine unless Insecure.
+	PProf bool
+	// TraceRatio is the share of requests that are traced; see package trace. 0 leaves it to the environment, which by default traces nothing.
+	TraceRatio float64
+	Logger     *slog.Logger
 }
 
 // Node is a running node.
 type Node struct {
-	config   Config
-	logger   *slog.Logger
-	log      log.Log
-	database *session.Database
-	postgres *pgcatalog.Door
-	http     *httpapi.Server
-	pg       *pgwire.Server
-	httpAddr net.Addr
-	pgAddr   net.Addr
-	serving  sync.WaitGroup
-	tempDir  string
+	config    Config
+	logger    *slog.Logger
+	metrics   *metrics.Set
+	tracer    *trace.Tracer
+	log       log.Log
+	database  *session.Database
+	postgres  *pgcatalog.Door
+	http      *httpapi.Server
+	pg        *pgwire.Server
+	httpAddr  net.Addr
+	pgAddr    net.Addr
+	serving   sync.WaitGroup
+	tempDir   string
+	startedAt time.Time
 }
 
 // Start builds a node and returns when it takes requests.
@@ -68,13 +77,16 @@ func Start(ctx context.Context, c Config) (n *Node, err error) {
 			return nil, err
 		}
 	}
-	n = &Node{config: c, logger: c.Logger}
+	n = &Node{config: c, logger: c.Logger, metrics: metrics.New(Version()), startedAt: time.Now()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close(context.Background()))
 			n = nil
 		}
 	}()
+	if n.tracer, err = trace.Open(ctx, trace.Options{Ratio: c.TraceRatio, Version: Version(), Logger: c.Logger}); err != nil {
+		return n, err
+	}
 	httpL, pgL, err := n.listen()
 	if err != nil {
 		return n, err
@@ -83,7 +95,9 @@ func Start(ctx context.Context, c Config) (n *Node, err error) {
 		closeAll(httpL, pgL)
 		return n, err
 	}
+	n.metrics.Watch(n.state)
 	n.serve(httpL, pgL)
+	n.logger.Debug("the node takes requests", "http", n.HTTPAddress(), "pg", n.PGAddress(), "data", c.DataDir, "version", Version(), "after", time.Since(n.startedAt))
 	return n, nil
 }
 
@@ -155,7 +169,8 @@ func (n *Node) openDatabase(ctx context.Context) error {
 	if n.log, err = n.openLog(); err != nil {
 		return err
 	}
-	n.database, err = session.OpenDatabase(ctx, session.DatabaseOptions{Name: DefaultDatabase, Log: n.log, Logger: n.logger, Workers: n.config.Workers, TempDir: temp, CheckpointDir: n.checkpointDir()})
+	n.database, err = session.OpenDatabase(ctx, session.DatabaseOptions{Name: DefaultDatabase, Log: n.log, Logger: n.logger, Workers: n.config.Workers, TempDir: temp, CheckpointDir: n.checkpointDir(),
+		Metrics: n.metrics.Database(DefaultDatabase), Tracer: n.tracer, Node: n.info})
 	if err != nil {
 		return fmt.Errorf("opening database %s: %w", DefaultDatabase, err)
 	}
@@ -177,7 +192,8 @@ func (n *Node) serve(httpL, pgL net.Listener) {
 		return nil, fault.New(fault.InvalidDatabase, "there is no database %q", name).WithHint("the database is %q", DefaultDatabase)
 	}
 	if httpL != nil {
-		n.http = httpapi.NewServer(httpapi.Options{Database: find, Logger: n.logger, Healthy: n.Healthy, PGAddress: address(n.pgAddr), Pages: httpapi.Pages()})
+		n.http = httpapi.NewServer(httpapi.Options{Database: find, Logger: n.logger, Problems: n.Problems, PGAddress: address(n.pgAddr), Pages: httpapi.Pages(),
+			Metrics: n.metrics, Tracer: n.tracer, PProf: n.config.PProf, Insecure: n.config.Insecure})
 		n.serving.Go(func() {
 			if err := n.http.Serve(httpL); err != nil && !errors.Is(err, http.ErrServerClosed) {
 				n.logger.Error("the HTTP door closed", "error", err)
@@ -185,7 +201,7 @@ func (n *Node) serve(httpL, pgL net.Listener) {
 		})
 	}
 	if pgL != nil {
-		n.pg = pgwire.New(pgwire.Options{Database: find, Logger: n.logger})
+		n.pg = pgwire.New(pgwire.Options{Database: find, Logger: n.logger, Metrics: n.metrics.Doors()})
 		n.serving.Go(func() {
 			if err := n.pg.Serve(pgL); err != nil && !errors.Is(err, net.ErrClosed) {
 				n.logger.Error("the Postgres door closed", "error", err)
@@ -216,9 +232,6 @@ func (n *Node) Ready() string {
 // Database returns the database.
 func (n *Node) Database() *session.Database { return n.database }
 
-// Healthy returns an error that names what has stopped moving although work waits.
-func (n *Node) Healthy() error { return n.database.Healthy() }
-
 // closeTimeout bounds how long requests may take to end when the context given to Close does not.
 const closeTimeout = 10 * time.Second
 
@@ -227,6 +240,7 @@ func (n *Node) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
 	var errs []error
+	n.logger.Info("the node stops")
 	if n.http != nil {
 		errs = append(errs, n.http.Close(ctx))
 	}
@@ -243,6 +257,7 @@ func (n *Node) Close(ctx context.Context) error {
 	if n.log != nil {
 		errs = append(errs, n.log.Close())
 	}
+	errs = append(errs, n.tracer.Close(ctx))
 	if n.tempDir != "" {
 		errs = append(errs, os.RemoveAll(n.tempDir))
 	}
@@ -251,7 +266,7 @@ func (n *Node) Close(ctx context.Context) error {
 
 // openLog opens the log of the data directory, or one that is kept in memory.
 func (n *Node) openLog() (log.Log, error) {
-	l, err := jetlog.Open(filepath.Join(n.config.DataDir, "log"), jetlog.Options{Logger: n.logger, MemoryOnly: n.config.DataDir == ""})
+	l, err := jetlog.Open(filepath.Join(n.config.DataDir, "log"), jetlog.Options{Logger: n.logger, MemoryOnly: n.config.DataDir == "", Metrics: n.metrics.Log()})
 	switch {
 	case errors.Is(err, log.ErrInUse):
 		return nil, fault.New(fault.CannotConnectNow, "the data directory %s is in use", n.config.DataDir).

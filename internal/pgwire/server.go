@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/internal/fault"
+	"github.com/tidemill/tidemill/internal/metrics"
 	pg "github.com/tidemill/tidemill/internal/pgwire/pgcatalog"
 	"github.com/tidemill/tidemill/internal/session"
 )
@@ -26,6 +27,8 @@ type Options struct {
 	Database func(name string) (*session.Database, error)
 	// Logger is required.
 	Logger *slog.Logger
+	// Metrics may be nil.
+	Metrics *metrics.Doors
 	// TLS is nil to refuse encryption.
 	TLS *tls.Config
 	// MaxConnections bounds the connections, cancel requests excepted; default 1000.
@@ -140,6 +143,7 @@ func (s *Server) admit(nc net.Conn) *conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || len(s.sockets) >= s.options.MaxConnections+startupsMost {
+		s.options.Metrics.Denied(metrics.Postgres)
 		return nil
 	}
 	c := newConn(s, nc)
@@ -176,6 +180,7 @@ func (s *Server) register(c *conn) error {
 	case s.closed:
 		return fault.New(fault.CannotConnectNow, "the server is shutting down")
 	case len(s.conns) >= s.options.MaxConnections:
+		s.options.Metrics.Denied(metrics.Postgres)
 		return fault.New(fault.TooManyConnections, "too many clients already").
 			WithDetail("At most %d connections are accepted.", s.options.MaxConnections)
 	}
@@ -187,6 +192,7 @@ func (s *Server) register(c *conn) error {
 	}
 	c.pid, c.secret = s.lastPID, binary.BigEndian.Uint32(random[:])
 	s.conns[c.pid] = c
+	s.options.Metrics.Connected(metrics.Postgres)
 	return nil
 }
 
@@ -195,6 +201,7 @@ func (s *Server) unregister(c *conn) {
 	defer s.mu.Unlock()
 	if s.conns[c.pid] == c {
 		delete(s.conns, c.pid)
+		s.options.Metrics.Disconnected(metrics.Postgres)
 	}
 }
 

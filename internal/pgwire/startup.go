@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/tidemill/tidemill/internal/fault"
+	"github.com/tidemill/tidemill/internal/metrics"
 	pg "github.com/tidemill/tidemill/internal/pgwire/pgcatalog"
 	"github.com/tidemill/tidemill/internal/session"
 )
@@ -93,7 +94,7 @@ func (c *conn) open(version uint32, b *body) error {
 	if err := c.server.register(c); err != nil {
 		return err
 	}
-	c.session = c.db.NewSession(session.Options{User: c.user, Application: m["application_name"]})
+	c.session = c.db.NewSession(session.Options{User: c.user, Application: m["application_name"], Door: metrics.Postgres})
 	c.names = pg.Session{Database: c.db.Name(), User: c.user, PID: c.pid, Setting: c.setting}
 	c.settings.defaults = map[string]string{"session_authorization": c.user}
 	if err := c.startSettings(m); err != nil {

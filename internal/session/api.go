@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/tidemill/tidemill/internal/metrics"
 	"github.com/tidemill/tidemill/internal/row"
 )
 
@@ -12,6 +13,8 @@ import (
 type Options struct {
 	User        string
 	Application string
+	// Door is the door that the session came by, one of package metrics' names; empty for none of them.
+	Door string
 	// Writes, if not nil, is shared with other sessions, which then see each other's writes.
 	Writes *Writes
 }
@@ -50,6 +53,9 @@ type Result struct {
 	tag   string
 	token string
 	count int64
+
+	queries *metrics.Queries // told when the rows of a pull query are handed out; nil for none, and afterwards
+	began   time.Time
 }
 
 // CopyFormat is the format of a COPY.
@@ -192,6 +198,9 @@ func (r *Result) Next(ctx context.Context) (*row.Batch, error) {
 	if b != nil {
 		r.count += int64(b.Len)
 	}
+	if b == nil || err != nil {
+		r.timed(err)
+	}
 	return b, err
 }
 
@@ -203,6 +212,7 @@ func (r *Result) Token() string { return r.token }
 
 // Close frees the result; it may be called more than once.
 func (r *Result) Close() {
+	r.timed(nil)
 	if r.close != nil {
 		r.close()
 		r.close = nil

@@ -17,10 +17,12 @@ import (
 	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/hub"
 	"github.com/tidemill/tidemill/internal/log"
+	"github.com/tidemill/tidemill/internal/metrics"
 	"github.com/tidemill/tidemill/internal/plan"
 	"github.com/tidemill/tidemill/internal/record"
 	"github.com/tidemill/tidemill/internal/row"
 	"github.com/tidemill/tidemill/internal/token"
+	"github.com/tidemill/tidemill/internal/trace"
 	"github.com/tidemill/tidemill/internal/view"
 )
 
@@ -46,6 +48,10 @@ type DatabaseOptions struct {
 	// Now and After are the clock; nil is time.Now and time.After.
 	Now   func() time.Time
 	After func(time.Duration) <-chan time.Time
+	// Metrics, Tracer and Node, which says what tidemill.nodes shows, may be nil.
+	Metrics *metrics.Database
+	Tracer  *trace.Tracer
+	Node    func() NodeInfo
 }
 
 // Database is the one door to a database. It is safe for concurrent use.
@@ -55,6 +61,9 @@ type Database struct {
 	logger  *slog.Logger
 	workers int
 	now     func() time.Time
+	metrics *metrics.Database
+	node    func() NodeInfo
+	health  health
 
 	catalog   *catalog.Catalog
 	planner   *duck.Planner
@@ -107,7 +116,10 @@ func openDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	db = &Database{name: o.Name, log: o.Log, logger: o.Logger, workers: max(1, o.Workers), now: o.Now, catalog: catalog.New(), stored: map[uint64]*stored{},
+	if o.Metrics == nil {
+		o.Metrics = &metrics.Database{}
+	}
+	db = &Database{metrics: o.Metrics, node: o.Node, name: o.Name, log: o.Log, logger: o.Logger, workers: max(1, o.Workers), now: o.Now, catalog: catalog.New(), stored: map[uint64]*stored{},
 		rejects: newRejects(), late: newLateRows(), times: map[uint64]map[string][]*plan.Expr{}, keyed: map[uint64]*plan.KeyedTime{}}
 	defer func() {
 		if err != nil {
@@ -127,10 +139,10 @@ func openDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 			return nil, err
 		}
 	}
-	db.hub = hub.New(db)
+	db.hub = hub.New(db, o.Metrics.Subscriptions)
 	db.engine = engine.New(engine.Options{Log: o.Log, Logger: o.Logger, Workers: db.workers, Epoch: uint64(o.Now().UnixMicro()),
 		Committed: func(tx record.TxID) bool { return committed[tx] }, OnTick: db.hub.Tick, OnReject: db.rejectRows,
-		OnLate: db.noteLate, EventTime: db.eventTime, Now: o.Now, After: o.After, Checkpoints: journal})
+		OnLate: db.noteLate, EventTime: db.eventTime, Now: o.Now, After: o.After, Checkpoints: journal, Metrics: o.Metrics.Ticks, Tracer: o.Tracer})
 	if journal != nil {
 		if err := db.engine.Recover(); err != nil {
 			return nil, err
@@ -152,6 +164,7 @@ func openDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 				return nil, err
 			}
 			db.logger.Error("a view could not be built again", "view", r.Name, "error", err)
+			db.noteUnbuilt(r, err)
 		}
 	}
 	for _, s := range []*sideStream{db.rejects, db.late} {
@@ -162,6 +175,7 @@ func openDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 	if err := db.openVerifications(ctx); err != nil {
 		return nil, err
 	}
+	db.watch()
 	return db, nil
 }
 
@@ -262,6 +276,7 @@ func (db *Database) restore(ctx context.Context) (unsaved []*catalog.Relation, e
 				unsaved, err = append(unsaved, r), nil
 			} else if err != nil && ctx.Err() == nil {
 				db.logger.Error("a view could not be built again", "view", r.Name, "error", err)
+				db.noteUnbuilt(r, err)
 				err = nil
 			}
 		}
@@ -335,6 +350,7 @@ func (db *Database) Name() string { return db.name }
 
 // Close stops the database. Sessions must have been closed.
 func (db *Database) Close() {
+	db.health.close()
 	if db.hub != nil {
 		db.hub.Close()
 	}
@@ -354,17 +370,6 @@ func (db *Database) Close() {
 		_ = db.planner.Close()
 	}
 }
-
-// Healthy returns an error that names what has stopped moving although work waits.
-func (db *Database) Healthy() error {
-	if stuck := db.engine.Stuck(db.now()); stuck > stuckAfter {
-		return fmt.Errorf("database %s: work has waited for a tick for %s", db.name, stuck.Round(time.Second))
-	}
-	return nil
-}
-
-// stuckAfter is how long a tick may take before the node no longer calls itself ready.
-const stuckAfter = 30 * time.Second
 
 // writeToken is the token of a write.
 func (db *Database) writeToken(ps []token.Position) string {

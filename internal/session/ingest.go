@@ -14,8 +14,10 @@ import (
 	"github.com/tidemill/tidemill/internal/engine"
 	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/ingest"
+	"github.com/tidemill/tidemill/internal/metrics"
 	"github.com/tidemill/tidemill/internal/row"
 	"github.com/tidemill/tidemill/internal/sql"
+	"github.com/tidemill/tidemill/internal/trace"
 	"github.com/tidemill/tidemill/internal/view"
 )
 
@@ -52,8 +54,10 @@ func (s *Session) Ingest(ctx context.Context, relation string, body io.Reader, o
 	return s.ingest(ctx, rel, body, o)
 }
 
-func (s *Session) ingest(ctx context.Context, rel *catalog.Relation, body io.Reader, o IngestOptions) (IngestResult, error) {
+func (s *Session) ingest(ctx context.Context, rel *catalog.Relation, events io.Reader, o IngestOptions) (r IngestResult, err error) {
 	db := s.db
+	began, door, body := time.Now(), s.door(), &countedBody{Reader: events}
+	defer func() { door.Failed(err) }()
 	to := db.storedOf(rel)
 	if to == nil {
 		return IngestResult{}, fault.New(fault.UndefinedTable, "%s %q was dropped", rel.Kind, rel.Name)
@@ -68,12 +72,15 @@ func (s *Session) ingest(ctx context.Context, rel *catalog.Relation, body io.Rea
 	if o.MaxBytes > 0 {
 		f.BodyBytesMax = o.MaxBytes
 	}
+	_, span := trace.Start(ctx, "decode")
 	d, err := ingest.Decode(body, f)
+	span.Set("tidemill.bytes", body.n).End(err)
 	if err != nil {
 		return IngestResult{}, userError(err)
 	}
 	db.noteRejected(rel, d)
-	r := IngestResult{Accepted: d.Rows.Len, Rejected: d.Rejected, Errors: []IngestError{}, Relaxed: rel.Options["durability"] == "relaxed"}
+	countRejects(door, d)
+	r = IngestResult{Accepted: d.Rows.Len, Rejected: d.Rejected, Errors: []IngestError{}, Relaxed: rel.Options["durability"] == "relaxed"}
 	for _, e := range d.Errors[:min(len(d.Errors), errorsShown)] {
 		r.Errors = append(r.Errors, IngestError{Index: e.Index, Code: e.Code, Column: e.Column, Message: e.Message})
 	}
@@ -89,6 +96,7 @@ func (s *Session) ingest(ctx context.Context, rel *catalog.Relation, body io.Rea
 		return IngestResult{}, userError(err)
 	}
 	s.wrote(ps)
+	door.Stored(d.Rows.Len, body.n, began)
 	r.Token = db.writeToken(ps)
 	return r, nil
 }
@@ -217,8 +225,14 @@ func (d *dedupe) finish(r *remembered, res IngestResult, err error) {
 }
 
 // Lookup reads a view or table by key; see door.
-func (s *Session) Lookup(ctx context.Context, q LookupRequest) (*LookupResult, error) {
+func (s *Session) Lookup(ctx context.Context, q LookupRequest) (r *LookupResult, err error) {
 	db := s.db
+	counts, began := db.metrics.Queries, time.Now()
+	counts.Begun()
+	defer func() {
+		counts.Failed(err)
+		counts.Ended(metrics.Lookup, began)
+	}()
 	if err := db.await(ctx, q.After); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/log"
@@ -139,13 +140,11 @@ func (s *Session) Close() { s.endTx() }
 func (s *Session) Prepare(ctx context.Context, text string, params []row.Type) (*Prepared, error) {
 	stmt, err := sql.Parse(text)
 	if err != nil {
-		s.Fail()
-		return nil, userError(err)
+		return nil, s.failed(err)
 	}
 	p := &Prepared{bound: boundStatement{text: text, stmt: stmt, given: params}}
 	if err := s.bind(ctx, p); err != nil {
-		s.Fail()
-		return nil, userError(err)
+		return nil, s.failed(err)
 	}
 	return p, nil
 }
@@ -217,8 +216,7 @@ func (s *Session) Execute(ctx context.Context, p *Prepared, args []row.Value) (*
 	}
 	r, err := s.execute(ctx, p, args)
 	if err != nil {
-		s.Fail()
-		return nil, userError(err)
+		return nil, s.failed(err)
 	}
 	return r, nil
 }
@@ -265,10 +263,14 @@ func (s *Session) executeOnce(ctx context.Context, p *Prepared, args []row.Value
 	case *sql.Empty:
 		return &Result{}, nil
 	case *sql.Select:
+		began := time.Now()
 		if err := s.awaitReads(ctx); err != nil {
 			return nil, err
 		}
-		return s.db.runSelect(ctx, b.sel, args, s.pending)
+		if r, err = s.db.runSelect(ctx, b.sel, args, s.pending); err != nil {
+			return nil, err
+		}
+		return r.time(s.db.metrics.Queries, began), nil
 	case *sql.Insert:
 		return s.insert(ctx, b.text, st, b.insert, args)
 	case *sql.Update, *sql.Delete:
@@ -369,11 +371,14 @@ func (db *Database) awaitWrites(ctx context.Context, w *Writes) error {
 // write stores rows now or, in a transaction block, at COMMIT.
 func (s *Session) write(ctx context.Context, ws []write, tag string) (*Result, error) {
 	if s.tx != TxOpen {
+		began := time.Now()
 		ps, err := s.db.append(ctx, ws)
 		if err != nil {
+			s.door().Failed(err)
 			return nil, userError(err)
 		}
 		s.stated(ps)
+		s.countWrites(ws, began)
 		return &Result{tag: tag, token: s.db.writeToken(ps)}, nil
 	}
 	n := 0
@@ -467,11 +472,14 @@ func (s *Session) commit(ctx context.Context, ws []write, reads []readMark) (*Re
 				WithHint("run the transaction again")
 		}
 	}
+	began := time.Now()
 	ps, err := s.db.append(ctx, ws)
 	if err != nil {
+		s.door().Failed(err)
 		return nil, userError(err)
 	}
 	s.stated(ps)
+	s.countWrites(ws, began)
 	return &Result{tag: "COMMIT", token: s.db.writeToken(ps)}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/tidemill/tidemill/internal/engine"
 	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/hub"
+	"github.com/tidemill/tidemill/internal/metrics"
 	"github.com/tidemill/tidemill/internal/plan"
 	"github.com/tidemill/tidemill/internal/row"
 	"github.com/tidemill/tidemill/internal/sql"
@@ -123,6 +124,7 @@ type Subscription struct {
 	last     time.Time
 	encoder  *row.RowEncoder
 	first    bool // the first frame after a failed resume is a snapshot that starts over
+	ready    time.Time
 }
 
 // Columns describes the rows.
@@ -143,11 +145,17 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	if f.Rows != nil && !f.Snapshot && s.conflate > 0 {
 		f = s.conflated(ctx, f)
 	}
+	if f.Trace != nil {
+		s.ready = time.Now()
+	}
 	ev := Event{Kind: ChangeEvent, Token: s.db.readToken(f.Tick), Rows: f.Rows, More: f.More, Reset: f.Reset || (f.Snapshot && s.first),
 		frame: &sharedFrame{f, s.encoder}}
 	switch {
 	case f.Snapshot:
 		ev.Kind = SnapshotEvent
+		if s.first {
+			s.db.metrics.Subscriptions.Reset()
+		}
 		s.first = false
 		if ev.Rows == nil {
 			ev.Rows = row.NewBatchBuilder(s.columns.Types(), 0).Finish(0)
@@ -155,13 +163,25 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	case f.Progress():
 		ev.Kind = ProgressEvent
 	}
+	s.db.metrics.Subscriptions.Frame(frameKinds[ev.Kind])
 	return ev, nil
 }
+
+var frameKinds = [...]string{SnapshotEvent: metrics.FrameSnapshot, ChangeEvent: metrics.FrameChange, ProgressEvent: metrics.FrameProgress}
+
+// Wrote says that the event that Next returned last has been written to the client, in so many bytes.
+func (s *Subscription) Wrote(ev *Event, n int) {
+	s.db.metrics.Subscriptions.Wrote(n)
+	ev.frame.frame.Trace.Frame(s.sub.Relation(), n, s.ready, time.Now())
+}
+
+// Cut says that the client is given up because it takes nothing.
+func (s *Subscription) Cut() { s.db.metrics.Subscriptions.Cut() }
 
 // conflated joins the changes that arrive until the next one is due.
 func (s *Subscription) conflated(ctx context.Context, f *hub.Frame) *hub.Frame {
 	due := s.last.Add(s.conflate)
-	parts, tick := []*row.Batch{f.Rows}, f.Tick
+	parts, tick, traced := []*row.Batch{f.Rows}, f.Tick, f.Trace
 	for {
 		wait := due.Sub(s.db.now())
 		if wait <= 0 {
@@ -178,6 +198,9 @@ func (s *Subscription) conflated(ctx context.Context, f *hub.Frame) *hub.Frame {
 			return next // starting over voids what was collected
 		}
 		tick = next.Tick
+		if traced == nil {
+			traced = next.Trace
+		}
 		if next.Rows != nil {
 			parts = append(parts, next.Rows)
 		}
@@ -186,7 +209,8 @@ func (s *Subscription) conflated(ctx context.Context, f *hub.Frame) *hub.Frame {
 	if len(parts) == 1 {
 		return f
 	}
-	out := &hub.Frame{Tick: tick}
+	s.db.metrics.Subscriptions.Conflated(len(parts) - 1)
+	out := &hub.Frame{Tick: tick, Trace: traced}
 	if b := view.Consolidate(row.Concat(parts)); b != nil && b.Len > 0 {
 		out.Rows = b
 	}

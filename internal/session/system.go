@@ -91,6 +91,7 @@ func systemRelations() []*systemRelation {
 		{"tidemill.lineage", columnsOf("name VARCHAR, kind VARCHAR, reads VARCHAR, reads_kind VARCHAR"), lineage},
 		{"tidemill.settings", columnsOf("name VARCHAR, value VARCHAR, description VARCHAR"), settingsRows},
 		{"tidemill.subscriptions", columnsOf(subscriptionsColumns), subscriptionsRows},
+		{"tidemill.nodes", columnsOf(nodesColumns), nodesRows},
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/tidemill/tidemill/internal/record"
 	"github.com/tidemill/tidemill/internal/row"
 	"github.com/tidemill/tidemill/internal/token"
+	"github.com/tidemill/tidemill/internal/trace"
 )
 
 // stored is a stream or table that can be written, in one version of its definition. Rows of an earlier version can still be written: their records
@@ -118,7 +119,7 @@ func (db *Database) append(ctx context.Context, writes []write) ([]token.Positio
 			return nil, err
 		}
 		if groupBytes(entries) <= log.MaxGroupBytes {
-			at, err := db.log.Append(ctx, merged[0].to.def.Topic(), entries)
+			at, err := db.appendGroup(ctx, merged[0].to.def, entries, now)
 			if err != nil {
 				return nil, err
 			}
@@ -127,6 +128,18 @@ func (db *Database) append(ctx context.Context, writes []write) ([]token.Positio
 		}
 	}
 	return db.appendTransaction(ctx, merged, now)
+}
+
+// appendGroup appends records of a relation; taken is the time they carry, by which a tick knows them again that belongs to a trace.
+func (db *Database) appendGroup(ctx context.Context, rel *catalog.Relation, entries []log.Entry, taken time.Time) (log.Offset, error) {
+	forget := trace.Await(ctx, rel.ID, taken)
+	ctx, span := trace.Start(ctx, "append")
+	at, err := db.log.Append(ctx, rel.Topic(), entries)
+	span.Set("tidemill.relation", rel.Name).Set("tidemill.records", len(entries)).End(err)
+	if err != nil {
+		forget()
+	}
+	return at, err
 }
 
 func groupBytes(entries []log.Entry) int {
@@ -199,7 +212,7 @@ func (db *Database) appendPieces(ctx context.Context, w write, tx record.TxID, n
 			size += len(entries[n].Body)
 			n++
 		}
-		if at, err = db.log.Append(ctx, w.to.def.Topic(), entries[:n]); err != nil {
+		if at, err = db.appendGroup(ctx, w.to.def, entries[:n], now); err != nil {
 			return 0, err
 		}
 		entries = entries[n:]

@@ -33,7 +33,7 @@ var order = [][]string{
 	{"internal/view", "internal/catalog", "internal/duck", "internal/log/jetlog", "internal/log/memlog", "internal/log/logtest"},
 	{"examples/greenhouse", "internal/log/jetlog/frame", "internal/checkpoint"},
 	{"internal/metrics"},
-	{"internal/sql", "internal/fault", "internal/token", "internal/record", "internal/log", "internal/row", "internal/trace"},
+	{"internal/sql", "internal/fault", "internal/token", "internal/record", "internal/log", "internal/row", "internal/trace", "internal/doctor"},
 }
 
 // exceptions are imports against the order, each with its reason.

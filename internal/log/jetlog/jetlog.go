@@ -15,6 +15,7 @@ import (
 
 	"github.com/tidemill/tidemill/internal/log"
 	"github.com/tidemill/tidemill/internal/log/memlog"
+	"github.com/tidemill/tidemill/internal/metrics"
 )
 
 const (
@@ -37,12 +38,15 @@ type Options struct {
 	// MemoryBytes bounds the memory of all memory topics together; appends to them fail with
 	// log.ErrUnavailable beyond it. 0 is 1 GiB.
 	MemoryBytes int64
+	// Metrics may be nil.
+	Metrics *metrics.Log
 }
 
 // Log is a log.Log on a directory.
 type Log struct {
 	dir        string
 	logger     *slog.Logger
+	counts     *metrics.Log
 	lock       *os.File
 	mem        *memlog.Log
 	tails      tailCache
@@ -87,7 +91,7 @@ func Open(dir string, o Options) (*Log, error) {
 		o.MemoryBytes = defaultMemoryBytes
 	}
 	l := &Log{
-		dir: dir, logger: o.Logger, probeFirst: probeFirst,
+		dir: dir, logger: o.Logger, counts: o.Metrics, probeFirst: probeFirst,
 		mem:     memlog.New(memlog.Options{First: clockOffset, MaxBytes: o.MemoryBytes}),
 		tails:   tailCache{max: o.TailBytes},
 		fetches: semaphore.NewWeighted(maxFetches),
@@ -298,6 +302,12 @@ func (l *Log) Append(ctx context.Context, name string, group []log.Entry) (log.O
 		return 0, err
 	}
 	defer l.calls.Done()
+	o, err := l.appendTo(ctx, name, group)
+	l.counts.Appended(len(group), bodyBytes(group), err)
+	return o, err
+}
+
+func (l *Log) appendTo(ctx context.Context, name string, group []log.Entry) (log.Offset, error) {
 	t := l.topic(name)
 	if t == nil {
 		return l.mem.Append(ctx, name, group)

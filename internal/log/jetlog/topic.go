@@ -236,11 +236,13 @@ func (t *topic) commit(b *batch, number uint64) {
 	t.last = now
 	f := frame.Encode(number, now, b.groups)
 	b.groups = nil
+	began := time.Now()
 	err := t.publish(f)
 	if t.cfg.Relaxed {
 		err = t.insist(f, err)
 	}
 	if err == nil {
+		t.log.counts.Synced(time.Since(began))
 		if !t.cfg.Relaxed {
 			b.number = number
 		}

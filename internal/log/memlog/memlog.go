@@ -161,6 +161,16 @@ func (l *Log) Close() error {
 	return nil
 }
 
+// Stats returns the number of partitions of each topic, and the bytes that all of them take.
+func (l *Log) Stats() (partitions []int, bytes int64) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for _, t := range l.topics {
+		partitions = append(partitions, t.cfg.Partitions)
+	}
+	return partitions, l.bytes.Load()
+}
+
 // enter finds a topic and counts a call; the caller calls calls.Done when err is nil.
 func (l *Log) enter(ctx context.Context, name string) (*topic, error) {
 	if err := ctx.Err(); err != nil {
