@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -78,6 +79,20 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "5")
 	}
 	writeJSON(w, status, a)
+}
+
+// httpLog takes what net/http has to say: clients that go in the middle of something matter to nobody but them, a door that takes nobody any more does.
+type httpLog struct{ logger *slog.Logger }
+
+// Write implements io.Writer.
+func (l httpLog) Write(line []byte) (int, error) {
+	text := strings.TrimSpace(string(line))
+	if strings.Contains(text, "Accept error") {
+		l.logger.Warn("accepting an HTTP connection failed; trying again", "error", text)
+	} else {
+		l.logger.Debug("HTTP: " + text)
+	}
+	return len(line), nil
 }
 
 // connected is the server's ConnState.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -62,7 +63,7 @@ func NewServer(o Options) *Server {
 	s := &Server{opts: o}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytesMax,
-		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug), ConnState: s.connected}
+		ErrorLog: stdlog.New(httpLog{o.Logger}, "", 0), ConnState: s.connected}
 	return s
 }
 

@@ -257,7 +257,7 @@ func (n *Node) Close(ctx context.Context) error {
 	if n.log != nil {
 		errs = append(errs, n.log.Close())
 	}
-	errs = append(errs, n.tracer.Close(ctx))
+	n.tracer.Close()
 	if n.tempDir != "" {
 		errs = append(errs, os.RemoveAll(n.tempDir))
 	}

@@ -156,7 +156,7 @@ func (s *Server) admit(nc net.Conn) *conn {
 func (s *Server) handle(c *conn) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.options.Logger.Error("a Postgres connection failed", "panic", p, "stack", string(debug.Stack()))
+			s.options.Logger.Error("BUG: a Postgres connection panicked", "panic", p, "stack", string(debug.Stack()))
 			c.failLast(fault.New(fault.Internal, "internal error").WithHint("the server's log has the details"))
 		}
 		c.close()

@@ -63,7 +63,13 @@ func (db *Database) commitChange(ctx context.Context, ch catalog.Change) error {
 	if _, err := db.log.Append(context.WithoutCancel(ctx), catalogTopic, []log.Entry{{Body: body}}); err != nil {
 		return userError(err)
 	}
+	if r := db.catalog.ByID(ch.Drop); r != nil {
+		db.logger.Info("a relation was dropped", "database", db.name, "kind", r.Kind, "name", r.Name)
+	}
 	db.catalog.Apply(ch)
+	if r := ch.Put; r != nil && !r.System() {
+		db.logger.Info("a relation was defined", "database", db.name, "kind", r.Kind, "name", r.Name)
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -38,6 +39,7 @@ type Tracer struct {
 	provider *sdk.TracerProvider
 	tracer   trace.Tracer
 	w3c      propagation.TraceContext
+	logger   *slog.Logger
 	marks    marks
 }
 
@@ -60,22 +62,23 @@ func Open(ctx context.Context, o Options) (*Tracer, error) {
 	if o.Ratio > 0 {
 		options = append(options, sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(o.Ratio))))
 	}
-	return newTracer(sdk.NewTracerProvider(options...)), nil
+	p := sdk.NewTracerProvider(options...)
+	return &Tracer{provider: p, tracer: p.Tracer("github.com/tidemill/tidemill"), logger: o.Logger}, nil
 }
 
-func newTracer(p *sdk.TracerProvider) *Tracer {
-	return &Tracer{provider: p, tracer: p.Tracer("github.com/tidemill/tidemill")}
-}
+// closeTimeout bounds how long the end of a node waits for the last traces to be sent.
+const closeTimeout = 2 * time.Second
 
-// Close sends what has ended and stops the exporter. It gives up when ctx ends.
-func (t *Tracer) Close(ctx context.Context) error {
+// Close sends what has ended, as far as that can be done soon, and stops the exporter.
+func (t *Tracer) Close() {
 	if t == nil {
-		return nil
+		return
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
 	if err := t.provider.Shutdown(ctx); err != nil {
-		return fmt.Errorf("sending the last traces: %w", err)
+		t.logger.Warn("the last traces could not be sent", "error", err)
 	}
-	return nil
 }
 
 // reporting logs failures of the exporter instead of handing them to OpenTelemetry's global handler.

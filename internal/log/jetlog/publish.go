@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -194,7 +195,7 @@ func (t *topic) judge(e *embedded, m *nats.Msg, number uint64) (verdict, error) 
 // holds finds out whether the stream holds this very frame, however long that takes. It asks the
 // leader of the stream rather than any of its copies.
 func (t *topic) holds(f frame.Frame) (bool, error) {
-	for {
+	for level := slog.LevelWarn; ; level = slog.LevelDebug { // once is enough: it may ask for long
 		e := t.log.server()
 		held, err := t.ask(f)
 		if err == nil || errors.Is(err, log.ErrCorrupt) {
@@ -203,7 +204,7 @@ func (t *topic) holds(f frame.Frame) (bool, error) {
 		if errors.Is(err, nats.ErrConnectionClosed) {
 			t.log.repair(e, err) // this server will never answer again
 		}
-		t.log.logger.Warn("asking whether a frame is stored", "topic", t.name, "frame", f.Number, "error", err)
+		t.log.logger.Log(context.Background(), level, "asking whether a frame is stored", "topic", t.name, "frame", f.Number, "error", err)
 		select {
 		case <-time.After(ackPoll):
 		case <-t.log.cutoff:
