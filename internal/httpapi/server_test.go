@@ -106,6 +106,8 @@ func TestAnswersAndErrors(t *testing.T) {
 		{"GET", "/healthz", "", nil, 200, "alive"},
 		{"GET", "/readyz", "", nil, 200, "ready"},
 		{"GET", "/openapi.json", "", nil, 200, "openapi"},
+		{"GET", "/readyz?exclude=stopped", "", nil, 200, `"stuck":[]`},
+		{"GET", "/metrics", "", nil, 404, "nothing at"},
 		{"GET", "/v1/node", "", nil, 200, "pg"},
 		{"GET", "/", "", nil, 200, "<"},
 		{"POST", "/v1/streams/s", `[{"a":1,"b":"x"},{"a":"no"}]`, js, 200, `"accepted":1,"rejected":1`},

@@ -147,6 +147,9 @@ func TestStuckInput(t *testing.T) {
 	c.log.topic.Store(&topic)
 	c.exec(`INSERT INTO s VALUES (1)`)
 	c.exec(`INSERT INTO other VALUES (1)`)
+	for c.engine.Position(c.catalog.Get("other").ID) == 0 {
+		time.Sleep(time.Millisecond)
+	}
 	if ps := c.pass(20 * time.Second); len(ps) > 0 {
 		t.Errorf("too soon: %v", ps)
 	}

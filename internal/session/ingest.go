@@ -58,6 +58,9 @@ func (s *Session) ingest(ctx context.Context, rel *catalog.Relation, events io.R
 	db := s.db
 	began, door, body := time.Now(), s.door(), &countedBody{Reader: events}
 	defer func() { door.Failed(err) }()
+	if sized, is := events.(interface{ Len() int }); is {
+		o.BodyBytes = int64(sized.Len())
+	}
 	to := db.storedOf(rel)
 	if to == nil {
 		return IngestResult{}, fault.New(fault.UndefinedTable, "%s %q was dropped", rel.Kind, rel.Name)
