@@ -132,7 +132,10 @@ func (h *Hub) run() {
 		if lost {
 			h.mu.Lock()
 			for _, r := range h.mu.relations {
-				r.each(func(s *Subscription) { s.lag() })
+				r.each(func(s *Subscription) {
+					s.lag()
+					h.counts.Behind()
+				})
 			}
 			h.mu.Unlock()
 		}

@@ -43,7 +43,11 @@ func ServeEvents(ctx context.Context, w http.ResponseWriter, sub *session.Subscr
 		return
 	}
 	out.startBeating(cancel)
-	defer out.stopBeating()
+	defer func() {
+		if out.stopBeating(); out.tooSlow {
+			sub.Cut()
+		}
+	}()
 	for {
 		ev, err := sub.Next(ctx)
 		switch {
@@ -55,9 +59,6 @@ func ServeEvents(ctx context.Context, w http.ResponseWriter, sub *session.Subscr
 		}
 		n, err := out.event(&ev)
 		if err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				sub.Cut()
-			}
 			return
 		}
 		sub.Wrote(&ev, n)
@@ -74,6 +75,8 @@ type frames struct {
 	w    http.ResponseWriter
 	beat *time.Timer
 	over bool
+	// tooSlow says that the client took too long to accept something.
+	tooSlow bool
 }
 
 // startBeating sends a heartbeat whenever nothing else was sent for as long; gone is called when the client no longer takes it. It is a timer rather than
@@ -119,6 +122,7 @@ func (f *frames) send(b []byte) error {
 func (f *frames) sendLocked(b []byte) error {
 	_ = f.rc.SetWriteDeadline(time.Now().Add(writeTimeout)) // a writer without deadlines is a test's
 	if _, err := f.w.Write(b); err != nil {
+		f.tooSlow = errors.Is(err, os.ErrDeadlineExceeded)
 		return err
 	}
 	if f.beat != nil {

@@ -28,7 +28,7 @@ func (s *Set) newIngest() ingestVecs {
 		bytes:    s.counter("ingest_bytes_total", "Bytes of bodies of events that were made durable; of rows from SQL, their size in memory.", "database", "door"),
 		rejected: s.counter("ingest_rejected_total", "Events that were refused one by one, by reason; see tidemill.rejects.", "database", "door", "code"),
 		refused:  s.counter("ingest_failed_total", "Requests and statements with events of which nothing was stored.", "database", "door", "class"),
-		durable:  s.histogram("ingest_durable_seconds", "Time from the request for a batch of events until it is durable.", latency(), "database", "door"),
+		durable:  s.histogram("ingest_durable_seconds", "Time from a request with events until they are durable; of SQL, the writing alone.", latency(), "database", "door"),
 	}
 }
 

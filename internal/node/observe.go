@@ -36,7 +36,7 @@ func (n *Node) Metrics() *metrics.Set { return n.metrics }
 func (n *Node) Problems() []session.Problem {
 	ps := n.database.Problems()
 	if l, is := n.log.(*jetlog.Log); is {
-		if err := l.Stats().Refusal; err != nil {
+		if err := l.Refusal(); err != nil {
 			ps = append(ps, session.Problem{Kind: session.ProblemLog, Name: "log", Reason: err.Error()})
 		}
 	}

@@ -107,7 +107,7 @@ func standingReason(kind string, stood time.Duration) string {
 	return fmt.Sprintf("it is being built and has not got on for %s", stood)
 }
 
-// parts lists everything of the database that has to move. Sinks will be parts, too.
+// parts lists everything of the database that has to move. Whatever else carries its data belongs here, too.
 func (db *Database) parts() []part {
 	views, inputs, tick := db.engine.Status(db.now())
 	name := db.name

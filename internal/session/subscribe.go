@@ -546,6 +546,7 @@ func (s *Session) subscribeRows(ctx context.Context, whole string, st *sql.Subsc
 				return nil, err
 			}
 			if b := subscribeBatch(&ev, columns, progress); b != nil {
+				ev.frame.frame.Trace.Frame(sub.sub.Relation(), 0, sub.ready, time.Now())
 				return b, nil
 			}
 		}

@@ -22,6 +22,9 @@ func bodyBytes(group []log.Entry) int {
 	return n
 }
 
+// Refusal returns why the log takes no writes, nil if it does.
+func (l *Log) Refusal() error { return l.refused() }
+
 // Stats returns what the log holds now. It asks nothing that may have to wait for the storage.
 func (l *Log) Stats() Stats {
 	st := Stats{Refusal: l.refused()}
