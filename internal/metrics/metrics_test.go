@@ -69,7 +69,7 @@ func TestCardinality(t *testing.T) {
 	for i := range 300 {
 		st.Problems = append(st.Problems, Problem{"input", fmt.Sprintf("s%d", i/2)})
 	}
-	s.Watch(func() State { return State{Databases: []DatabaseState{st}} })
+	s.Watch(func() State { return State{Databases: []DatabaseState{st}, Problems: []Problem{{"log", "log"}}} })
 	text := scrape(t, s)
 	for _, want := range []string{`tidemill_view_rows{database="main",view="v1"} 2`, fmt.Sprintf(`tidemill_view_rows{database="main",view="v%d"} 2`, RelationsMax),
 		`tidemill_view_rows{database="main",view="(others)"} 124`, `tidemill_view_rows{database="main",view="(subscription)"} 35`,
@@ -81,7 +81,7 @@ func TestCardinality(t *testing.T) {
 	if n := strings.Count(text, "\ntidemill_view_rows{"); n != RelationsMax+2 {
 		t.Errorf("%d views have series", n)
 	}
-	if n := strings.Count(text, "\ntidemill_stuck{"); n != problemsMax {
+	if n := strings.Count(text, "\ntidemill_stuck{"); n != problemsMax+1 || !strings.Contains(text, `tidemill_stuck{database="",kind="log",name="log"} 1`) {
 		t.Errorf("%d problems have series", n)
 	}
 }

@@ -65,6 +65,8 @@ type LogState struct {
 type State struct {
 	Databases []DatabaseState
 	Log       LogState
+	// Problems are those that belong to no database.
+	Problems []Problem
 }
 
 // Watch lets each scrape ask for the state of the node; the last call counts. ask must not block on what may be stuck.
@@ -135,7 +137,8 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 		return
 	}
 	st := ask()
-	ready := true
+	ready := len(st.Problems) == 0
+	c.stuck(out, "", st.Problems)
 	for i := range st.Databases {
 		c.database(out, &st.Databases[i])
 		ready = ready && len(st.Databases[i].Problems) == 0
@@ -149,13 +152,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 
 func (c *stateCollector) database(out chan<- prometheus.Metric, db *DatabaseState) {
 	gauge(out, c.waiting, db.Waiting.Seconds(), db.Name)
-	seen := map[Problem]bool{}
-	for _, p := range db.Problems {
-		if !seen[p] && len(seen) < problemsMax {
-			seen[p] = true
-			gauge(out, c.problem, 1, db.Name, p.Kind, p.Name)
-		}
-	}
+	c.stuck(out, db.Name, db.Problems)
 	running, stopped, building := 0, 0, 0
 	for _, v := range db.Views {
 		switch {
@@ -177,6 +174,16 @@ func (c *stateCollector) database(out chan<- prometheus.Metric, db *DatabaseStat
 		gauge(out, c.inputLag, in.Lag.Seconds(), db.Name, in.Name)
 		gauge(out, c.inputQueue, float64(in.QueuedBytes), db.Name, in.Name)
 		gauge(out, c.inputDead, oneIf(in.Stopped), db.Name, in.Name)
+	}
+}
+
+func (c *stateCollector) stuck(out chan<- prometheus.Metric, database string, ps []Problem) {
+	seen := map[Problem]bool{}
+	for _, p := range ps {
+		if !seen[p] && len(seen) < problemsMax {
+			seen[p] = true
+			gauge(out, c.problem, 1, database, p.Kind, p.Name)
+		}
 	}
 }
 

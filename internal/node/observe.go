@@ -2,10 +2,13 @@ package node
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"runtime/debug"
 	rtm "runtime/metrics"
+	"slices"
+	"time"
 
 	"github.com/tidemill/tidemill/internal/log/jetlog"
 	"github.com/tidemill/tidemill/internal/metrics"
@@ -33,12 +36,21 @@ func Version() string {
 func (n *Node) Metrics() *metrics.Set { return n.metrics }
 
 // Problems lists what has stopped moving although work waits; /readyz and tidemill.nodes show it.
-func (n *Node) Problems() []session.Problem {
-	ps := n.database.Problems()
-	if l, is := n.log.(*jetlog.Log); is {
-		if err := l.Refusal(); err != nil {
-			ps = append(ps, session.Problem{Kind: session.ProblemLog, Name: "log", Reason: err.Error()})
-		}
+func (n *Node) Problems() []session.Problem { return append(n.database.Problems(), n.logProblems()...) }
+
+func (n *Node) logProblems() (ps []session.Problem) {
+	l, is := n.log.(*jetlog.Log)
+	if !is {
+		return nil
+	}
+	if err := l.Refusal(); err != nil {
+		ps = append(ps, session.Problem{Kind: session.ProblemLog, Name: "log", Reason: err.Error()})
+	}
+	standing := l.Standing(session.StuckAfter)
+	for _, topic := range slices.Sorted(maps.Keys(standing)) {
+		stood := standing[topic].Round(time.Second)
+		ps = append(ps, session.Problem{Kind: session.ProblemLog, Name: n.database.RelationOf(topic), Seconds: int64(stood.Seconds()),
+			Reason: fmt.Sprintf("what is written to it has waited for the disk for %s", stood)})
 	}
 	return ps
 }
@@ -66,6 +78,9 @@ func (n *Node) info() session.NodeInfo {
 // state is what a scrape of the metrics asks for.
 func (n *Node) state() metrics.State {
 	st := metrics.State{Databases: []metrics.DatabaseState{n.database.State()}}
+	for _, p := range n.logProblems() {
+		st.Problems = append(st.Problems, metrics.Problem{Kind: p.Kind, Name: p.Name})
+	}
 	if l, is := n.log.(*jetlog.Log); is {
 		s := l.Stats()
 		st.Log = metrics.LogState{StoredBytes: s.StoredBytes, Topics: s.Topics, Partitions: s.Partitions, Refusing: s.Refusal != nil}

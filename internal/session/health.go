@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// stuckAfter is how long something may stand still although work waits before it counts as stuck; with watchEvery it is found within a minute.
-	stuckAfter = 30 * time.Second
+	// StuckAfter is how long something may stand still although work waits before it counts as stuck; with watchEvery it is found within a minute.
+	StuckAfter = 30 * time.Second
 	// watchEvery is how often somebody looks.
 	watchEvery = 5 * time.Second
 )
@@ -24,7 +24,7 @@ const (
 	ProblemInput   = "input"   // what was written to a stream or table is not taken
 	ProblemView    = "view"    // a view that is being built does not get on
 	ProblemStopped = "stopped" // a relation has stopped at an error: what was written since is not in it
-	ProblemLog     = "log"     // the log takes no writes
+	ProblemLog     = "log"     // the log takes no writes, or none for one topic
 )
 
 // Problem is something that has stopped moving although work waits.
@@ -88,7 +88,7 @@ func (h *health) look(now time.Time, parts []part) []Problem {
 		switch {
 		case p.stopped != nil:
 			out = append(out, Problem{p.kind, p.name, p.stopped.Error(), int64(stood.Seconds())})
-		case stood >= stuckAfter:
+		case stood >= StuckAfter:
 			out = append(out, Problem{p.kind, p.name, standingReason(p.kind, stood), int64(stood.Seconds())})
 		}
 	}
@@ -153,6 +153,16 @@ func (db *Database) unbuiltParts() []part {
 	}
 	slices.SortFunc(out, func(a, b part) int { return cmp.Compare(a.id, b.id) })
 	return out
+}
+
+// RelationOf is the name of the relation whose records a topic holds, else the topic's.
+func (db *Database) RelationOf(topic string) string {
+	for _, r := range db.catalog.All() {
+		if r.Stored() && r.Topic() == topic {
+			return r.Name
+		}
+	}
+	return topic
 }
 
 // Problems lists what has stopped moving although work waits, and what has stopped for good.

@@ -217,6 +217,12 @@ func TestStoppedView(t *testing.T) {
 	if lag := c.lag("v"); lag <= 0 {
 		t.Error("a view that has stopped does not lag")
 	}
+	c.exec(`CREATE VIEW later AS SELECT 1 AS one`)
+	c.noteUnbuilt(c.catalog.Get("later"), errors.New("it could not be built again"))
+	if ps := c.Problems(); len(ps) != 3 || ps[2].Kind != ProblemStopped || ps[2].Name != "later" {
+		t.Errorf("a view that could not be built again: %v", ps)
+	}
+	c.exec(`DROP VIEW later`)
 	c.exec(`DROP MATERIALIZED VIEW v`)
 	c.exec(`DROP STREAM s`)
 	if ps := c.Problems(); len(ps) > 0 {

@@ -1,6 +1,8 @@
 package jetlog
 
 import (
+	"time"
+
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/tidemill/tidemill/internal/log"
@@ -24,6 +26,21 @@ func bodyBytes(group []log.Entry) int {
 
 // Refusal returns why the log takes no writes, nil if it does.
 func (l *Log) Refusal() error { return l.refused() }
+
+// Standing returns the topics that a frame has been written to for longer than over without an answer of the storage, and for how long.
+func (l *Log) Standing(over time.Duration) map[string]time.Duration {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	out := map[string]time.Duration{}
+	for name, t := range l.topics {
+		t.mu.Lock()
+		if since := time.Since(t.writing); t.busy && since > over {
+			out[name] = since
+		}
+		t.mu.Unlock()
+	}
+	return out
+}
 
 // Stats returns what the log holds now. It asks nothing that may have to wait for the storage.
 func (l *Log) Stats() Stats {

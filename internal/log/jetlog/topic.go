@@ -59,8 +59,9 @@ type topic struct {
 	next    uint64        // all frames below are durable, and may be read
 	hot     []frame.Frame // the frames below next that are in memory, without gaps
 	wake    chan struct{}
-	pending []*batch // oldest first; only the last one takes further groups
-	busy    bool     // a batch is being written
+	pending []*batch  // oldest first; only the last one takes further groups
+	busy    bool      // a batch is being written
+	writing time.Time // since when, if one is
 	running bool
 	stopped bool
 	broken  error
@@ -216,7 +217,7 @@ func (t *topic) take() (*batch, uint64, bool) {
 	b := t.pending[0]
 	t.pending[0] = nil
 	t.pending = t.pending[1:]
-	t.busy = true
+	t.busy, t.writing = true, time.Now()
 	return b, t.next, true
 }
 
