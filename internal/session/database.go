@@ -42,6 +42,10 @@ type DatabaseOptions struct {
 	// Now and After are the clock; nil is time.Now and time.After.
 	Now   func() time.Time
 	After func(time.Duration) <-chan time.Time
+	// Elapsed is a clock that nobody sets, for what must not suffer when Now jumps; nil follows Now where that is given, and is the system's otherwise.
+	Elapsed func() time.Duration
+	// DedupeWindow is how long identities of events and requests are remembered where a relation does not say; 0 is ten minutes.
+	DedupeWindow time.Duration
 }
 
 // Database is the one door to a database. It is safe for concurrent use.
@@ -61,7 +65,7 @@ type Database struct {
 	hub       *hub.Hub
 	plans     planCache
 	system    map[string]*systemRelation
-	dedupe    dedupe
+	dedupe    dedupeMemory
 	rejects   *sideStream
 	late      *sideStream
 	shared    sharedViews
@@ -75,6 +79,7 @@ type Database struct {
 
 	verifications verifications
 	txMu          sync.Mutex // orders transactions over several topics
+	declaredMu    sync.Mutex // orders transactions with streams that declare what tells their events apart
 
 	storedMu sync.RWMutex
 	stored   map[uint64]*stored
@@ -87,11 +92,23 @@ type Database struct {
 // OpenDatabase opens a database over a log: it reads the catalog, rebuilds the views by replaying the log, and returns when all that was
 // acknowledged is visible. The caller closes the log after the database.
 func OpenDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err error) {
+	if o.Elapsed == nil {
+		now := time.Now
+		if o.Now != nil {
+			now = o.Now
+		}
+		began := now()
+		o.Elapsed = func() time.Duration { return now().Sub(began) }
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.DedupeWindow <= 0 {
+		o.DedupeWindow = defaultDedupeWindow
+	}
 	db = &Database{name: o.Name, log: o.Log, logger: o.Logger, workers: max(1, o.Workers), now: o.Now, catalog: catalog.New(), stored: map[uint64]*stored{},
 		rejects: newRejects(), late: newLateRows(), times: map[uint64]map[string][]*plan.Expr{}, keyed: map[uint64]*plan.KeyedTime{}}
+	db.dedupe.window, db.dedupe.elapsed = min(o.DedupeWindow, maxDedupeWindow), o.Elapsed
 	defer func() {
 		if err != nil {
 			db.Close()
@@ -113,6 +130,9 @@ func OpenDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 	}
 	if err := db.restore(ctx); err != nil {
 		return nil, err
+	}
+	if err := db.restoreIdentities(ctx, committed); err != nil {
+		return nil, fmt.Errorf("reading back which events were stored: %w", err)
 	}
 	if err := db.engine.Start(ctx); err != nil {
 		return nil, fmt.Errorf("replaying the log: %w", err)
@@ -266,7 +286,7 @@ func (db *Database) undefine(r *catalog.Relation) error {
 
 // openStored makes a stream or table readable and writable.
 func (db *Database) openStored(r *catalog.Relation, started bool) error {
-	s, err := newStored(r, nil)
+	s, err := db.newStored(r, nil)
 	if err != nil {
 		return err
 	}

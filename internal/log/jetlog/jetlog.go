@@ -204,7 +204,7 @@ func (l *Log) create(ctx context.Context, name string, c log.TopicConfig) error 
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.topics[name] = newTopic(l, name, s.Name, c, 1)
+	l.topics[name] = newTopic(l, name, s.Name, c, 1, time.Time{})
 	return nil
 }
 
@@ -246,7 +246,7 @@ func (l *Log) delete(ctx context.Context, name string) error {
 	if err != nil {
 		// The stream is still there, and so is the topic, as if opened anew.
 		t.mu.Lock()
-		again := newTopic(l, name, t.stream, t.cfg, t.next)
+		again := newTopic(l, name, t.stream, t.cfg, t.next, t.newest)
 		t.mu.Unlock()
 		l.mu.Lock()
 		l.topics[name] = again

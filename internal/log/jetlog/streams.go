@@ -74,7 +74,7 @@ func (l *Log) recover(e *embedded) error {
 		if l.topics[sc.Topic] != nil {
 			return fmt.Errorf("%w: topic %s has two streams", log.ErrCorrupt, sc.Topic)
 		}
-		l.topics[sc.Topic] = newTopic(l, sc.Topic, s.Config.Name, c, s.State.LastSeq+1)
+		l.topics[sc.Topic] = newTopic(l, sc.Topic, s.Config.Name, c, s.State.LastSeq+1, s.State.LastTime)
 	}
 	return nil
 }
