@@ -23,6 +23,8 @@ type ReaderOptions struct {
 	MemoryLimitBytes int64
 	// TempDir is where larger state is spilled to; without it, a query that exceeds the limit fails.
 	TempDir string
+	// TempBytes bounds what is spilled (DuckDB's default, 90 % of what is free on the disk).
+	TempBytes int64
 	// AllowedDirs are the directories whose files queries may read; none without.
 	AllowedDirs []string
 	// PlanTimeout bounds the time that planning a query may take when its context has no earlier deadline (5 s). A plan that takes
@@ -107,7 +109,7 @@ func OpenReader(o ReaderOptions) (*Reader, error) {
 // open opens an instance for the reader, without relations.
 func (r *Reader) open() (*readerInstance, error) {
 	o := r.opts
-	db, admin, err := openDatabase(access{threads: o.Threads, memoryLimit: o.MemoryLimitBytes, tempDir: o.TempDir, dirs: o.AllowedDirs})
+	db, admin, err := openDatabase(access{threads: o.Threads, memoryLimit: o.MemoryLimitBytes, tempDir: o.TempDir, tempBytes: o.TempBytes, dirs: o.AllowedDirs})
 	if err != nil {
 		return nil, err
 	}

@@ -163,7 +163,7 @@ func HTTPStatus(code Code) int {
 		return http.StatusTooManyRequests
 	case IdempotencyKeyReused:
 		return http.StatusUnprocessableEntity
-	case DiskFull, CannotConnectNow, AdminShutdown, ReadOnly:
+	case DiskFull, IOError, CannotConnectNow, AdminShutdown, ReadOnly:
 		return http.StatusServiceUnavailable
 	case QueryCanceled:
 		return http.StatusRequestTimeout

@@ -30,6 +30,8 @@ type Options struct {
 	Pages fs.FS
 	// Heartbeat is how long a live query may be quiet before it says that it is there; 0 is 15 seconds.
 	Heartbeat time.Duration
+	// Limits bound what a statement may take, where its session does not say.
+	Limits session.Limits
 }
 
 // Server is the HTTP door. It is safe for concurrent use.
@@ -200,6 +202,9 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(append(body, '\n')) // the client went away: nobody is left to tell
 }
 
+// admissionPatience is how long a request waits for room among the writes that the node holds before it is told to come again.
+const admissionPatience = time.Second
+
 const (
 	tokenHeader = "Tidemill-Token"
 	afterHeader = "Tidemill-After"
@@ -211,7 +216,7 @@ func (s *Server) session(r *http.Request) (*session.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	ses := db.NewSession(session.Options{Application: "http"})
+	ses := db.NewSession(session.Options{Application: "http", Lease: db.Admission().NewLease(admissionPatience), Limits: s.opts.Limits})
 	after := r.Header.Get(afterHeader)
 	if after == "" {
 		after = r.URL.Query().Get("after")

@@ -34,8 +34,11 @@ func (s *Server) sql(w http.ResponseWriter, r *http.Request) {
 	}
 	defer ses.Close()
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
-	req, err := readSQL(r)
+	req, err := readSQL(r, ses.Body(r.Context(), r.Body, r.ContentLength))
 	if err != nil {
+		if fault.From(err).Code == fault.Overloaded {
+			drainBody(http.NewResponseController(w), r)
+		}
 		writeError(w, err)
 		return
 	}
@@ -51,9 +54,9 @@ func (s *Server) sql(w http.ResponseWriter, r *http.Request) {
 	writeResult(ctx, w, r.Header.Get("Accept"), res)
 }
 
-func readSQL(r *http.Request) (sqlRequest, error) {
+func readSQL(r *http.Request, from io.Reader) (sqlRequest, error) {
 	var req sqlRequest
-	body, err := io.ReadAll(io.LimitReader(r.Body, sqlBytesMax+1))
+	body, err := io.ReadAll(io.LimitReader(from, sqlBytesMax+1))
 	if err != nil {
 		return req, ingest.BodyError(err)
 	}

@@ -153,7 +153,10 @@ func ReadBody(body io.Reader, limit, hint int64) ([]byte, error) {
 
 // BodyError is the error for a body that could not be read to its end.
 func BodyError(err error) error {
+	var f *fault.Error
 	switch {
+	case errors.As(err, &f):
+		return f // of who reads it for us
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("reading the body: %w", err)
 	case errors.Is(err, os.ErrDeadlineExceeded):

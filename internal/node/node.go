@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidemill/tidemill/internal/admission"
 	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/httpapi"
 	"github.com/tidemill/tidemill/internal/log"
@@ -38,7 +39,21 @@ type Config struct {
 	// Insecure allows addresses that are not loopback although there are no rights yet.
 	Insecure bool
 	Logger   *slog.Logger
+	// InflightBytes bounds what clients have sent and the log has not taken yet, as they sent it; 0 is a 32nd of the memory, 64 MiB to 1 GiB.
+	InflightBytes int64
+	// DedupeWindow is how long repeated events are known where a relation does not say; 0 is ten minutes.
+	DedupeWindow time.Duration
+	// QueryMemoryBytes bounds the memory of all queries together, QueryTempBytes what they spill to disk; 0 is a quarter of the memory, and 32 GiB.
+	QueryMemoryBytes, QueryTempBytes int64
+	// QueryTimeout bounds the time of a query over HTTP, ResultBytes the bytes of its rows; 0 is a minute, and 1 GiB; negative is no bound.
+	QueryTimeout time.Duration
+	ResultBytes  int64
 }
+
+const (
+	defaultQueryTimeout = time.Minute
+	defaultResultBytes  = 1 << 30
+)
 
 // Node is a running node.
 type Node struct {
@@ -68,6 +83,7 @@ func Start(ctx context.Context, c Config) (n *Node, err error) {
 			return nil, err
 		}
 	}
+	c = c.withDefaults()
 	n = &Node{config: c, logger: c.Logger}
 	defer func() {
 		if err != nil {
@@ -147,7 +163,8 @@ func (n *Node) openDatabase(ctx context.Context) error {
 	if n.log, err = n.openLog(); err != nil {
 		return err
 	}
-	n.database, err = session.OpenDatabase(ctx, session.DatabaseOptions{Name: DefaultDatabase, Log: n.log, Logger: n.logger, Workers: n.config.Workers, TempDir: temp})
+	n.database, err = session.OpenDatabase(ctx, session.DatabaseOptions{Name: DefaultDatabase, Log: n.log, Logger: n.logger, Workers: n.config.Workers, TempDir: temp,
+		ReaderMemoryBytes: n.config.QueryMemoryBytes, ReaderTempBytes: n.config.QueryTempBytes, Admission: admission.New(n.config.InflightBytes), DedupeWindow: n.config.DedupeWindow})
 	if err != nil {
 		return fmt.Errorf("opening database %s: %w", DefaultDatabase, err)
 	}
@@ -169,7 +186,8 @@ func (n *Node) serve(httpL, pgL net.Listener) {
 		return nil, fault.New(fault.InvalidDatabase, "there is no database %q", name).WithHint("the database is %q", DefaultDatabase)
 	}
 	if httpL != nil {
-		n.http = httpapi.NewServer(httpapi.Options{Database: find, Logger: n.logger, Healthy: n.Healthy, PGAddress: address(n.pgAddr), Pages: httpapi.Pages()})
+		n.http = httpapi.NewServer(httpapi.Options{Database: find, Logger: n.logger, Healthy: n.Healthy, PGAddress: address(n.pgAddr), Pages: httpapi.Pages(),
+			Limits: session.Limits{Time: max(0, n.config.QueryTimeout), ResultBytes: max(0, n.config.ResultBytes)}})
 		n.serving.Go(func() {
 			if err := n.http.Serve(httpL); err != nil && !errors.Is(err, http.ErrServerClosed) {
 				n.logger.Error("the HTTP door closed", "error", err)

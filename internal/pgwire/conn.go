@@ -25,6 +25,8 @@ const (
 	// statementsMost and portalsMost bound what a connection keeps.
 	statementsMost = 10_000
 	portalsMost    = 1_000
+	// admissionPatience is how long a client's large messages and writes wait for room among the writes that the node holds; its socket is not read meanwhile.
+	admissionPatience = time.Minute
 )
 
 // conn is one client. Everything in it belongs to the goroutine of serve, except run.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidemill/tidemill/internal/admission"
 	"github.com/tidemill/tidemill/internal/catalog"
 	"github.com/tidemill/tidemill/internal/dataflow/scalar"
 	"github.com/tidemill/tidemill/internal/duck"
@@ -39,6 +40,10 @@ type DatabaseOptions struct {
 	ReaderMemoryBytes int64
 	// TempDir is where pull queries spill; empty for nowhere.
 	TempDir string
+	// ReaderTempBytes bounds what they spill; 0 is nine tenths of what is free on the disk.
+	ReaderTempBytes int64
+	// Admission bounds what clients have sent and the log has not taken yet; nil is 256 MiB for this database.
+	Admission *admission.Budget
 	// Now and After are the clock; nil is time.Now and time.After.
 	Now   func() time.Time
 	After func(time.Duration) <-chan time.Time
@@ -66,6 +71,7 @@ type Database struct {
 	plans     planCache
 	system    map[string]*systemRelation
 	dedupe    dedupeMemory
+	admission *admission.Budget
 	rejects   *sideStream
 	late      *sideStream
 	shared    sharedViews
@@ -108,6 +114,9 @@ func OpenDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 	}
 	db = &Database{name: o.Name, log: o.Log, logger: o.Logger, workers: max(1, o.Workers), now: o.Now, catalog: catalog.New(), stored: map[uint64]*stored{},
 		rejects: newRejects(), late: newLateRows(), times: map[uint64]map[string][]*plan.Expr{}, keyed: map[uint64]*plan.KeyedTime{}}
+	if db.admission = o.Admission; db.admission == nil {
+		db.admission = admission.New(admissionBytes)
+	}
 	db.dedupe.window, db.dedupe.elapsed = min(o.DedupeWindow, maxDedupeWindow), o.Elapsed
 	defer func() {
 		if err != nil {
@@ -152,7 +161,7 @@ func (db *Database) openDuck(o DatabaseOptions) (err error) {
 	if db.planner, err = duck.OpenPlanner(duck.PlannerOptions{}); err != nil {
 		return err
 	}
-	if db.reader, err = duck.OpenReader(duck.ReaderOptions{Threads: db.workers, MemoryLimitBytes: o.ReaderMemoryBytes, TempDir: o.TempDir}); err != nil {
+	if db.reader, err = duck.OpenReader(duck.ReaderOptions{Threads: db.workers, MemoryLimitBytes: o.ReaderMemoryBytes, TempDir: o.TempDir, TempBytes: o.ReaderTempBytes}); err != nil {
 		return err
 	}
 	if db.evaluator, err = duck.OpenEvaluator(); err != nil {
@@ -308,6 +317,12 @@ func (db *Database) storedOf(r *catalog.Relation) *stored {
 	defer db.storedMu.RUnlock()
 	return db.stored[r.ID]
 }
+
+// admissionBytes bounds the writes of a database that is given no budget.
+const admissionBytes = 256 << 20
+
+// Admission bounds what clients have sent and the log has not taken yet.
+func (db *Database) Admission() *admission.Budget { return db.admission }
 
 // Name is the database's name.
 func (db *Database) Name() string { return db.name }

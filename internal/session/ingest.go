@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/tidemill/tidemill/internal/admission"
 	"github.com/tidemill/tidemill/internal/catalog"
 	"github.com/tidemill/tidemill/internal/engine"
 	"github.com/tidemill/tidemill/internal/fault"
@@ -43,6 +44,9 @@ func (s *Session) Ingest(ctx context.Context, relation string, body io.Reader, o
 	if to == nil {
 		return IngestResult{}, fault.New(fault.UndefinedTable, "%s %q was dropped", rel.Kind, rel.Name)
 	}
+	in := admission.NewBody(ctx, body, s.lease, o.BodyBytes)
+	defer func() { s.lease.Shrink(in.Taken()) }()
+	body = in
 	if o.IdempotencyKey != "" {
 		return s.ingestOnce(ctx, to, body, o)
 	}
@@ -335,6 +339,9 @@ func (s *Session) copy(ctx context.Context, whole string, st *sql.Copy) (*Result
 	return r, nil
 }
 
+// copyStep is by how much a COPY's part of what the node holds of writes grows at least.
+const copyStep = 256 << 10
+
 func (s *Session) copyFrom(ctx context.Context, whole string, st *sql.Copy, format CopyFormat) (*Result, error) {
 	to, err := s.db.writable(whole, st.Target, "insert into")
 	if err != nil {
@@ -355,9 +362,27 @@ func (s *Session) copyFrom(ctx context.Context, whole string, st *sql.Copy, form
 	}
 	r := &Result{tag: "COPY 0"}
 	in := &CopyIn{Columns: schema, Format: format}
-	in.write = func(_ context.Context, data []byte) error { return userError(parser.Write(data)) }
-	in.abort = func() { parser = nil }
+	held, used := int64(0), int64(0)
+	release := func() {
+		s.lease.Shrink(held)
+		held, used = 0, 0
+	}
+	in.write = func(ctx context.Context, data []byte) error {
+		if used += int64(len(data)); used > held {
+			more := max(copyStep, used-held)
+			if err := s.lease.Grow(ctx, more); err != nil {
+				return err
+			}
+			held += more
+		}
+		return userError(parser.Write(data))
+	}
+	in.abort = func() {
+		parser = nil
+		release()
+	}
 	in.finish = func(ctx context.Context) (int64, error) {
+		defer release()
 		b, err := parser.Finish()
 		if err != nil {
 			return 0, userError(err)

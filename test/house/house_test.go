@@ -32,6 +32,7 @@ var order = [][]string{
 	{"internal/plan"},
 	{"internal/view", "internal/catalog", "internal/duck", "internal/log/jetlog", "internal/log/memlog", "internal/log/logtest"},
 	{"examples/greenhouse", "internal/log/jetlog/frame"},
+	{"internal/admission"},
 	{"internal/sql", "internal/fault", "internal/token", "internal/record", "internal/log", "internal/row"},
 }
 
