@@ -185,7 +185,9 @@ func (n *Node) serve(httpL, pgL net.Listener) {
 		}
 		return nil, fault.New(fault.InvalidDatabase, "there is no database %q", name).WithHint("the database is %q", DefaultDatabase)
 	}
+	conns := newConnections(n.logger)
 	if httpL != nil {
+		httpL = conns.limit(httpL, httpTooMany())
 		n.http = httpapi.NewServer(httpapi.Options{Database: find, Logger: n.logger, Healthy: n.Healthy, PGAddress: address(n.pgAddr), Pages: httpapi.Pages(),
 			Limits: session.Limits{Time: max(0, n.config.QueryTimeout), ResultBytes: max(0, n.config.ResultBytes)}})
 		n.serving.Go(func() {
@@ -195,6 +197,7 @@ func (n *Node) serve(httpL, pgL net.Listener) {
 		})
 	}
 	if pgL != nil {
+		pgL = conns.limit(pgL, pgTooMany())
 		n.pg = pgwire.New(pgwire.Options{Database: find, Logger: n.logger})
 		n.serving.Go(func() {
 			if err := n.pg.Serve(pgL); err != nil && !errors.Is(err, net.ErrClosed) {
