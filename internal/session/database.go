@@ -60,6 +60,7 @@ type Database struct {
 	logger  *slog.Logger
 	workers int
 	now     func() time.Time
+	steady  *steadyClock
 
 	catalog   *catalog.Catalog
 	planner   *duck.Planner
@@ -106,7 +107,8 @@ func OpenDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 		began := now()
 		o.Elapsed = func() time.Duration { return now().Sub(began) }
 	}
-	if o.Now == nil {
+	system := o.Now == nil
+	if system {
 		o.Now = time.Now
 	}
 	if o.DedupeWindow <= 0 {
@@ -130,10 +132,17 @@ func OpenDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 	if err != nil {
 		return nil, err
 	}
+	least := time.Time{}
+	if system { // a clock that is given is what tests say it is
+		if least, err = db.newestRecord(ctx); err != nil {
+			return nil, err
+		}
+	}
+	db.steady = newSteadyClock(o.Now, o.Elapsed, least.Add(time.Microsecond))
 	db.hub = hub.New(db)
-	db.engine = engine.New(engine.Options{Log: o.Log, Logger: o.Logger, Workers: db.workers, Epoch: uint64(o.Now().UnixMicro()),
+	db.engine = engine.New(engine.Options{Log: o.Log, Logger: o.Logger, Workers: db.workers, Epoch: uint64(db.steady.now().UnixMicro()),
 		Committed: func(tx record.TxID) bool { return committed[tx] }, OnTick: db.hub.Tick, OnReject: db.rejectRows,
-		OnLate: db.noteLate, EventTime: db.eventTime, Now: o.Now, After: o.After})
+		OnLate: db.noteLate, EventTime: db.eventTime, Now: db.steady.now, After: o.After})
 	if err := db.defineSystem(); err != nil {
 		return nil, err
 	}
@@ -221,6 +230,24 @@ func (db *Database) readHistory(ctx context.Context) (map[record.TxID]bool, erro
 		return nil
 	})
 	return committed, err
+}
+
+// newestRecord is a time that no record of the log is after.
+func (db *Database) newestRecord(ctx context.Context) (newest time.Time, err error) {
+	topics, err := db.log.Topics(ctx)
+	if err != nil {
+		return newest, err
+	}
+	for t := range topics {
+		b, err := db.log.Bounds(ctx, t)
+		if err != nil {
+			return newest, fmt.Errorf("finding the end of topic %s: %w", t, err)
+		}
+		if b.Newest.After(newest) {
+			newest = b.Newest
+		}
+	}
+	return newest, nil
 }
 
 func (db *Database) readTopic(ctx context.Context, topic string, take func([]byte) error) error {

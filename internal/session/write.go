@@ -109,7 +109,7 @@ func (db *Database) current(writes []write) ([]write, error) {
 
 // store stores writes to different relations, all or none and all in one tick, and returns where they ended.
 func (db *Database) store(ctx context.Context, writes []write) ([]token.Position, error) {
-	now := db.now()
+	now := db.steady.now()
 	merged := slices.DeleteFunc(writes, func(w write) bool { return w.rows == nil || w.rows.Len == 0 })
 	if len(merged) == 0 {
 		return nil, nil
