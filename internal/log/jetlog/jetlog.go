@@ -47,6 +47,7 @@ type Log struct {
 	mem        *memlog.Log
 	tails      tailCache
 	fetches    *semaphore.Weighted
+	ends       *ends // nil if MemoryOnly
 	probeFirst time.Duration
 
 	running   atomic.Pointer[embedded] // nil if MemoryOnly
@@ -122,6 +123,9 @@ func (l *Log) open() error {
 	}
 	if err := l.recover(e); err != nil {
 		e.stop()
+		if l.ends != nil {
+			err = errors.Join(err, l.ends.close())
+		}
 		return errors.Join(err, lock.Close())
 	}
 	l.lock = lock
@@ -242,6 +246,7 @@ func (l *Log) delete(ctx context.Context, name string) error {
 	delete(l.topics, name)
 	l.mu.Unlock()
 	t.retire()
+	l.ends.forget(t.stream)
 	err := l.dropStream(ctx, t.stream)
 	if err != nil {
 		// The stream is still there, and so is the topic, as if opened anew.
@@ -381,6 +386,9 @@ func (l *Log) close() error {
 	l.probing.Wait()
 	if e := l.server(); e != nil {
 		e.stop()
+	}
+	if l.ends != nil {
+		err = errors.Join(err, l.ends.close())
 	}
 	if l.lock != nil {
 		err = errors.Join(err, l.lock.Close())

@@ -65,6 +65,7 @@ type topic struct {
 	running bool
 	stopped bool
 	broken  error
+	lost    uint64 // all frames below were durable, though the stream no longer has those from next on; 0 if it has all
 
 	// Only the writer uses these.
 	link link
@@ -291,6 +292,9 @@ func (t *topic) admit(f frame.Frame) {
 		t.wake = nil
 	}
 	t.mu.Unlock()
+	if err := t.log.ends.note(t.stream, f.Number); err != nil {
+		t.log.logger.Warn("how far a topic went is not noted", "topic", t.name, "error", err)
+	}
 	t.log.tails.add(t, f)
 }
 
@@ -301,7 +305,7 @@ func (t *topic) bounds(ctx context.Context) (log.Bounds, error) {
 		return log.Bounds{}, err
 	}
 	t.mu.Lock()
-	next, newest := t.next, t.newest
+	next, newest := max(t.next, t.lost), t.newest
 	t.mu.Unlock()
 	return log.Bounds{First: frame.Offset(min(first, next), 0), Next: frame.Offset(next, 0), Newest: newest}, nil
 }
