@@ -63,6 +63,20 @@ func TestFullDisk(t *testing.T) {
 	waitFor(t, "a live query that begins on a full disk has its snapshot", func() bool { return second.frames.Load() > 0 })
 	t.Logf("%d acknowledged and %d refused when full; all was refused within %v", w.acked.Load(), w.refused.Load(), time.Since(began))
 
+	// A node that is started on a full disk answers, too.
+	w.end()
+	p.kill()
+	p = start(t, "--data", dir)
+	w.check(t, p)
+	if a := p.sql(`INSERT INTO other VALUES (4)`, ""); a.Error != nil && a.Error.Code != "53100" {
+		t.Errorf("INSERT after a start on a full disk: %+v", a.Error)
+	}
+	w.stop.Store(false)
+	w.start(p)
+	waitFor(t, "a write is refused after the start", func() bool { return w.refused.Load() > 10 })
+	live = follow(t, p, "per_client")
+	waitFor(t, "the snapshot is there", func() bool { return live.frames.Load() > 0 })
+
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
@@ -91,10 +105,16 @@ type filling struct {
 
 func fill(p *process) *filling {
 	w := &filling{told: map[string]int{}}
+	w.start(p)
+	return w
+}
+
+// start goes on where the load ended.
+func (w *filling) start(p *process) {
 	pad := strings.Repeat("x", 200_000)
 	for c := range w.last {
 		w.clients.Go(func() {
-			for n := 0; !w.stop.Load(); {
+			for n := w.last[c]; !w.stop.Load(); {
 				body := fmt.Sprintf(`{"client":%d,"n":%d,"pad":%q}`, c, n, pad)
 				status, text, _ := p.request("POST", "/v1/streams/ev", "application/json", body)
 				w.mu.Lock()
@@ -114,7 +134,6 @@ func fill(p *process) *filling {
 			}
 		})
 	}
-	return w
 }
 
 func (w *filling) end() {
