@@ -27,6 +27,8 @@ import (
 const (
 	catalogTopic = "catalog"
 	txTopic      = "tx"
+	// identitiesTopic has the relations whose records carry identities, so that the others need not be read for them at the start.
+	identitiesTopic = "identities"
 )
 
 // DatabaseOptions configures a Database.
@@ -206,8 +208,8 @@ func (f classedFunc) Eval(args []row.Vec, n int) (row.Vec, error) {
 
 // readHistory folds the catalog's changelog and returns the committed transactions.
 func (db *Database) readHistory(ctx context.Context) (map[record.TxID]bool, error) {
-	for _, topic := range []string{catalogTopic, txTopic} {
-		if err := db.log.Create(ctx, topic, log.TopicConfig{Partitions: 1}); err != nil && !errors.Is(err, log.ErrTopicExists) {
+	for topic, most := range map[string]int64{catalogTopic: 0, txTopic: 0, identitiesTopic: identitiesBytes} {
+		if err := db.log.Create(ctx, topic, log.TopicConfig{Partitions: 1, MaxBytes: most}); err != nil && !errors.Is(err, log.ErrTopicExists) {
 			return nil, fmt.Errorf("creating topic %s: %w", topic, err)
 		}
 	}

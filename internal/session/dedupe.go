@@ -95,6 +95,8 @@ type dedupe struct {
 	requests map[record.Identity]*request // under way, or answered and in order
 	order    list.List                    // of *request, oldest first: those that are answered
 	past     []generation                 // of events, oldest first
+	marked   time.Duration                // when the log was last told that the relation's records carry identities; valid if isMarked
+	isMarked bool
 	closed   bool
 }
 

@@ -168,6 +168,29 @@ func TestDedupeWindowAndRestart(t *testing.T) {
 	}
 }
 
+// TestIdentitiesOfALongRun: what came late in a long run is known after it, too.
+func TestIdentitiesOfALongRun(t *testing.T) {
+	var at atomic.Int64
+	now := func() time.Time { return time.Unix(1_700_000_000, 0).Add(time.Duration(at.Load())) }
+	l := memlog.New(memlog.Options{Now: now})
+	db, c := openOn(t, l, session.DatabaseOptions{Now: now})
+	c.wants(`CREATE STREAM s (id VARCHAR, a INTEGER)`, "")
+	for i := range 40 {
+		if _, err := c.ingest(c.ctx, clouds(fmt.Sprint(i)), batchOptions); err != nil {
+			t.Fatal(err)
+		}
+		at.Add(int64(time.Minute))
+	}
+	db.Close()
+	_, c = openOn(t, l, session.DatabaseOptions{Now: now})
+	for i := 25; i < 40; i++ { // of which the last ten are inside the window
+		if _, err := c.ingest(c.ctx, clouds(fmt.Sprint(i)), batchOptions); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.wants(`SELECT count(*) FROM s`, "45")
+}
+
 // TestDedupeWindowAndClockJumps: a clock that is set does not make the node forget, or remember for ever.
 func TestDedupeWindowAndClockJumps(t *testing.T) {
 	var wall, steady atomic.Int64

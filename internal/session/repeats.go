@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -137,6 +138,49 @@ func gatherRows(b *row.Batch, at []int32) *row.Batch {
 	return b.Gather(at)
 }
 
+// identitiesBytes bounds the topic of marks: enough for some ten thousand of them.
+const identitiesBytes = 4 << 20
+
+// markIdentified notes in the log, before the first identities of every half window, that a relation's records carry some.
+func (db *Database) markIdentified(ctx context.Context, w write) error {
+	d := w.to.dedupe
+	if w.ids.Empty() || w.to.def.Options["storage"] == "memory" {
+		return nil
+	}
+	now := d.shared.elapsed()
+	d.mu.Lock()
+	fresh := d.isMarked && now-d.marked < d.window/2
+	d.mu.Unlock()
+	if fresh {
+		return nil
+	}
+	if _, err := db.log.Append(ctx, identitiesTopic, []log.Entry{{Body: binary.LittleEndian.AppendUint64(nil, w.to.def.ID)}}); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.marked, d.isMarked = now, true
+	return nil
+}
+
+// lastMarks is when each relation was last marked.
+func (db *Database) lastMarks(ctx context.Context) (map[uint64]time.Time, error) {
+	marks := map[uint64]time.Time{}
+	b, err := db.log.Bounds(ctx, identitiesTopic)
+	if err == nil {
+		err = db.log.ReadRange(ctx, identitiesTopic, 0, b.Next, func(r log.Record) error {
+			if len(r.Body) == 8 {
+				marks[binary.LittleEndian.Uint64(r.Body)] = r.Appended
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading topic %s: %w", identitiesTopic, err)
+	}
+	return marks, nil
+}
+
 // restoreIdentities reads the identities that the log has of the last dedupe window, which counts back from when the node stopped: a client that
 // comes back after that has waited for the node. committed are the transactions that count.
 func (db *Database) restoreIdentities(ctx context.Context, committed map[record.TxID]bool) error {
@@ -154,8 +198,14 @@ func (db *Database) restoreIdentities(ctx context.Context, committed map[record.
 			newest = b.Newest
 		}
 	}
+	marks, err := db.lastMarks(ctx)
+	if err != nil {
+		return err
+	}
 	for to, b := range bounds {
-		if newest.Sub(b.Newest) >= to.dedupe.window {
+		// A mark stands for half a window, and what it stands for may have taken a while.
+		at, marked := marks[to.def.ID]
+		if !marked || newest.Sub(at) >= 2*to.dedupe.window || newest.Sub(b.Newest) >= to.dedupe.window {
 			continue
 		}
 		if err := db.restoreIdentitiesOf(ctx, to, b, newest, committed); err != nil {

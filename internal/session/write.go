@@ -114,6 +114,11 @@ func (db *Database) store(ctx context.Context, writes []write) ([]token.Position
 	if len(merged) == 0 {
 		return nil, nil
 	}
+	for _, w := range merged {
+		if err := db.markIdentified(ctx, w); err != nil {
+			return nil, err
+		}
+	}
 	if len(merged) == 1 {
 		entries, err := merged[0].to.target.EncodeIdentified(merged[0].rows, now, record.TxID{}, false, &merged[0].ids)
 		if err != nil {
