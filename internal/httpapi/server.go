@@ -30,6 +30,8 @@ type Options struct {
 	Pages fs.FS
 	// Heartbeat is how long a live query may be quiet before it says that it is there; 0 is 15 seconds.
 	Heartbeat time.Duration
+	// WriteTimeout is how long a client may take nothing of an answer's rows; 0 is a minute.
+	WriteTimeout time.Duration
 	// Limits bound what a statement may take, where its session does not say.
 	Limits session.Limits
 }
@@ -54,6 +56,9 @@ const (
 
 // NewServer returns a server that serves nothing yet.
 func NewServer(o Options) *Server {
+	if o.WriteTimeout <= 0 {
+		o.WriteTimeout = time.Minute
+	}
 	s := &Server{opts: o}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytesMax,
