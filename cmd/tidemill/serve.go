@@ -27,7 +27,7 @@ func commands() []*cobra.Command {
 type serveFlags struct {
 	data, http, pg, mqtt, config, logLevel string
 	memory, insecure                       bool
-	workers                                int
+	workers, queries                       int
 	inflight, queryMemory, queryTemp       string
 	resultBytes                            string
 	dedupeWindow, queryTimeout             time.Duration
@@ -45,6 +45,7 @@ func (f *serveFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.inflight, "inflight-bytes", "", "the most bytes of writes that are taken and not stored yet, for example 256MiB; empty is a 32nd of the memory, 64 MiB to 1 GiB")
 	fs.StringVar(&f.queryMemory, "query-memory", "", "the most memory of all queries together; empty is a quarter of the memory")
 	fs.StringVar(&f.queryTemp, "query-temp", "32GiB", "the most bytes that queries spill to disk")
+	fs.IntVar(&f.queries, "queries", 16, "the most queries that are open at once; others wait, at most a minute")
 	fs.StringVar(&f.resultBytes, "result-bytes", "1GiB", "the most bytes of a query's rows over HTTP; 0 is no bound")
 	fs.DurationVar(&f.queryTimeout, "query-timeout", time.Minute, "the most time of a query over HTTP; 0 is no bound")
 	fs.DurationVar(&f.dedupeWindow, "dedupe-window", 10*time.Minute, "how long repeated events are known, where a relation does not say")
@@ -125,6 +126,7 @@ func (f *serveFlags) bounds(c *node.Config) error {
 		}
 		*b.to = n
 	}
+	c.Queries = f.queries
 	c.DedupeWindow, c.QueryTimeout = f.dedupeWindow, f.queryTimeout
 	// What is 0 in a configuration has its default.
 	if c.QueryTimeout == 0 {

@@ -45,6 +45,8 @@ type Config struct {
 	DedupeWindow time.Duration
 	// QueryMemoryBytes bounds the memory of all queries together, QueryTempBytes what they spill to disk; 0 is a quarter of the memory, and 32 GiB.
 	QueryMemoryBytes, QueryTempBytes int64
+	// Queries bounds the queries that are open at once; 0 is 16.
+	Queries int
 	// QueryTimeout bounds the time of a query over HTTP, ResultBytes the bytes of its rows; 0 is a minute, and 1 GiB; negative is no bound.
 	QueryTimeout time.Duration
 	ResultBytes  int64
@@ -164,7 +166,7 @@ func (n *Node) openDatabase(ctx context.Context) error {
 		return err
 	}
 	n.database, err = session.OpenDatabase(ctx, session.DatabaseOptions{Name: DefaultDatabase, Log: n.log, Logger: n.logger, Workers: n.config.Workers, TempDir: temp,
-		ReaderMemoryBytes: n.config.QueryMemoryBytes, ReaderTempBytes: n.config.QueryTempBytes, Admission: admission.New(n.config.InflightBytes), DedupeWindow: n.config.DedupeWindow})
+		ReaderMemoryBytes: n.config.QueryMemoryBytes, ReaderTempBytes: n.config.QueryTempBytes, Queries: n.config.Queries, Admission: admission.New(n.config.InflightBytes), DedupeWindow: n.config.DedupeWindow})
 	if err != nil {
 		return fmt.Errorf("opening database %s: %w", DefaultDatabase, err)
 	}

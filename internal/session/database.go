@@ -40,6 +40,8 @@ type DatabaseOptions struct {
 	Workers int
 	// ReaderMemoryBytes bounds what pull queries may hold; 0 is a quarter of the machine's memory as DuckDB sees it.
 	ReaderMemoryBytes int64
+	// Queries bounds the pull queries that are open at once, 0 is 16.
+	Queries int
 	// TempDir is where pull queries spill; empty for nowhere.
 	TempDir string
 	// ReaderTempBytes bounds what they spill; 0 is nine tenths of what is free on the disk.
@@ -172,7 +174,7 @@ func (db *Database) openDuck(o DatabaseOptions) (err error) {
 	if db.planner, err = duck.OpenPlanner(duck.PlannerOptions{}); err != nil {
 		return err
 	}
-	if db.reader, err = duck.OpenReader(duck.ReaderOptions{Threads: db.workers, MemoryLimitBytes: o.ReaderMemoryBytes, TempDir: o.TempDir, TempBytes: o.ReaderTempBytes}); err != nil {
+	if db.reader, err = duck.OpenReader(duck.ReaderOptions{Threads: db.workers, Connections: o.Queries, MemoryLimitBytes: o.ReaderMemoryBytes, TempDir: o.TempDir, TempBytes: o.ReaderTempBytes}); err != nil {
 		return err
 	}
 	if db.evaluator, err = duck.OpenEvaluator(); err != nil {

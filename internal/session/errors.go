@@ -66,6 +66,9 @@ func duckError(d *duck.Error) error {
 	if !ok {
 		code = fault.Internal
 	}
+	if d.Kind == duck.KindBusy {
+		return fault.New(fault.Overloaded, "%s", d.Message).WithHint("close cursors and results that are no longer read; --queries raises the bound").Wrap(d)
+	}
 	if d.Kind == duck.KindOutOfMemory {
 		return fault.New(fault.OutOfMemory, "the query needs more memory than queries may take").WithDetail("%s", d.Message).
 			WithHint("read, group or sort less; --query-memory raises what queries may take together, --query-temp what they may spill to disk").Wrap(d)
