@@ -332,6 +332,13 @@ func (d *dedupe) answeredLocked(r *request, at time.Duration) {
 	d.trimLocked(at)
 }
 
+// some reports whether anything is remembered.
+func (d *dedupe) some() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.past) > 0 || d.order.Len() > 0
+}
+
 // restore notes what a record of the log carries; records come in order. answer is the request's, if there is one.
 func (d *dedupe) restore(ids *record.Identities, answer IngestResult, at time.Duration) {
 	d.mu.Lock()

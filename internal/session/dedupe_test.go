@@ -119,7 +119,7 @@ func TestDeclaredKey(t *testing.T) {
 	c.wants(`INSERT INTO other VALUES (1)`, "")
 	c.wants(`COMMIT`, "")
 	db.Close()
-	db, c = openOn(t, l, session.DatabaseOptions{})
+	_, c = openOn(t, l, session.DatabaseOptions{})
 	post(`{"a":3,"b":"x","c":9}`, 1)
 	post(`{"a":null,"b":"x","c":6}`, 1) // without a whole key every event is new
 	post(`{"a":null,"b":"x","c":6}`, 1)

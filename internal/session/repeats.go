@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -154,12 +155,29 @@ func (db *Database) markIdentified(ctx context.Context, w write) error {
 	if fresh {
 		return nil
 	}
-	if _, err := db.log.Append(ctx, identitiesTopic, []log.Entry{{Body: binary.LittleEndian.AppendUint64(nil, w.to.def.ID)}}); err != nil {
+	if err := db.mark(ctx, w.to.def.ID); err != nil {
 		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.marked, d.isMarked = now, true
+	return nil
+}
+
+func (db *Database) mark(ctx context.Context, relation uint64) error {
+	_, err := db.log.Append(ctx, identitiesTopic, []log.Entry{{Body: binary.LittleEndian.AppendUint64(nil, relation)}})
+	return err
+}
+
+// resetMarks makes an empty topic of marks in the place of one that is damaged.
+func (db *Database) resetMarks(ctx context.Context) error {
+	err := db.log.Delete(ctx, identitiesTopic)
+	if err == nil {
+		err = db.log.Create(ctx, identitiesTopic, log.TopicConfig{Partitions: 1, MaxBytes: identitiesBytes})
+	}
+	if err != nil {
+		return fmt.Errorf("making topic %s anew: %w", identitiesTopic, err)
+	}
 	return nil
 }
 
@@ -199,13 +217,21 @@ func (db *Database) restoreIdentities(ctx context.Context, committed map[record.
 		}
 	}
 	marks, err := db.lastMarks(ctx)
-	if err != nil {
+	unknown := errors.Is(err, log.ErrCorrupt)
+	if err != nil && !unknown {
 		return err
+	}
+	if unknown { // the marks only save time: without them all relations are read, and those that have identities are marked anew
+		db.logger.Error("which relations have identities is not known, reading all", "error", err)
+		if err := db.resetMarks(ctx); err != nil {
+			return err
+		}
 	}
 	for to, b := range bounds {
 		// A mark stands for half a window, and what it stands for may have taken a while.
 		at, marked := marks[to.def.ID]
-		if !marked || newest.Sub(at) >= 2*to.dedupe.window || newest.Sub(b.Newest) >= to.dedupe.window {
+		recent := marked && newest.Sub(at) < 2*to.dedupe.window
+		if !recent && !unknown || newest.Sub(b.Newest) >= to.dedupe.window {
 			continue
 		}
 		if err := db.restoreIdentitiesOf(ctx, to, b, newest, committed); err != nil {
@@ -214,6 +240,11 @@ func (db *Database) restoreIdentities(ctx context.Context, committed map[record.
 			}
 			// Whoever reads the relation is told of the damage; what was stored before it is known.
 			db.logger.Error("reading back which events were stored failed", "relation", to.def.Name, "error", err)
+		}
+		if unknown && to.dedupe.some() {
+			if err := db.mark(ctx, to.def.ID); err != nil && !errors.Is(err, log.ErrUnavailable) {
+				return err
+			}
 		}
 	}
 	return nil

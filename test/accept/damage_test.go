@@ -90,3 +90,28 @@ func flipBit(t *testing.T, path string) {
 	}
 	t.Logf("bit flipped at byte %d of %d", at, len(b))
 }
+
+// TestDamagedMarks flips a bit in the topic that only saves the node from reading everything for identities: all is as before.
+func TestDamagedMarks(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, "--data", dir)
+	p.must(`CREATE STREAM s (n INTEGER) WITH (dedupe = 'n')`)
+	for range 3 {
+		for i := range 5 {
+			p.must(fmt.Sprintf(`INSERT INTO s VALUES (%d)`, i))
+		}
+		p.kill()
+		blocks, err := filepath.Glob(filepath.Join(dir, "log", "jetstream", "*", "streams", "L_identities_*", "msgs", "*.blk"))
+		if err != nil || len(blocks) != 1 {
+			t.Fatalf("%v, %v", blocks, err)
+		}
+		flipBit(t, blocks[0])
+		p = start(t, "--data", dir)
+		p.kill()
+		p = start(t, "--data", dir)
+		p.must(`INSERT INTO s VALUES (1), (2)`)
+		if n := number(p.must(`SELECT count(*) FROM s`).Rows[0][0]); n != 5 {
+			t.Errorf("%d rows", n)
+		}
+	}
+}

@@ -220,8 +220,15 @@ func TestQueryBounds(t *testing.T) {
 		`SET statement_timeout = '400ms'; ` + endless: {"57014", "statement_timeout"},
 		`SET statement_timeout = '1min'; SELECT count(DISTINCT x::VARCHAR || 'some text to make it longer') FROM range(20000000) t(x)`: {"53200", "--query-memory"},
 		`SELECT x FROM range(100000000) t(x)`: {"54000", "--result-bytes"},
+		// Planning it would take minutes, and cannot be interrupted.
+		`SELECT count(*) FROM ` + strings.Repeat("range(3), ", 99) + `range(3)`:                     {"54001", ""},
+		`SELECT ` + strings.Repeat("list_transform([1], x -> ", 30) + "1" + strings.Repeat(")", 30): {"54001", ""},
 	} {
+		began := time.Now()
 		a := p.sql(query, "")
+		if d := time.Since(began); d > 20*time.Second {
+			t.Errorf("%.80s: refused after %v", query, d)
+		}
 		if a.Error == nil || a.Error.Code != want[0] || !strings.Contains(a.Error.Hint, want[1]) {
 			t.Errorf("%s: %+v", query, a.Error)
 		}
