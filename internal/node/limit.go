@@ -78,21 +78,24 @@ func (c *connections) refuse(nc net.Conn, reply []byte) {
 		c.logged = now
 	}
 	c.mu.Unlock()
-	_ = nc.SetDeadline(time.Now().Add(lingerTime))
-	_, _ = nc.Write(reply)
-	half, is := nc.(interface{ CloseWrite() error })
-	if !is || c.lingering.Add(1) > lingerMost {
-		if is {
-			c.lingering.Add(-1)
-		}
+	if c.lingering.Add(1) > lingerMost {
+		c.lingering.Add(-1)
 		_ = nc.Close()
 		return
 	}
-	_ = half.CloseWrite()
-	go func() { // ends with the deadline: to close at once would take the reply back
+	go func() { // ends with the deadline
 		defer c.lingering.Add(-1)
-		_, _ = io.Copy(io.Discard, nc)
-		_ = nc.Close()
+		defer nc.Close()
+		_ = nc.SetDeadline(time.Now().Add(lingerTime))
+		var some [512]byte
+		if _, err := nc.Read(some[:]); err != nil { // a client does not expect an answer before it has asked
+			return
+		}
+		_, _ = nc.Write(reply)
+		if half, is := nc.(interface{ CloseWrite() error }); is {
+			_ = half.CloseWrite()
+			_, _ = io.Copy(io.Discard, nc) // to close at once would take the reply back
+		}
 	}()
 }
 

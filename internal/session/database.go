@@ -123,6 +123,7 @@ func OpenDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 	if db.admission = o.Admission; db.admission == nil {
 		db.admission = admission.New(admissionBytes)
 	}
+	db.dedupe.most = dedupeBytesMax
 	db.dedupe.window, db.dedupe.elapsed = min(o.DedupeWindow, maxDedupeWindow), o.Elapsed
 	defer func() {
 		if err != nil {

@@ -76,10 +76,11 @@ func eventIDs(names []string) []record.Identity {
 	return ids
 }
 
-// memory is what the dedupes of a database share: its bound, and its clock, which only goes forward: what is remembered ages by the time
+// dedupeMemory is what the dedupes of a database share: its bound, and its clock, which only goes forward: what is remembered ages by the time
 // that the node runs, whatever happens to the machine's clock.
 type dedupeMemory struct {
 	window  time.Duration
+	most    int64                // bytes
 	elapsed func() time.Duration // since the start of the database
 	used    atomic.Int64
 	early   atomic.Int64 // identities forgotten before their time
@@ -161,7 +162,7 @@ func (d *dedupe) trimLocked(now time.Duration) {
 	for d.order.Len() > 0 && now-d.order.Front().Value.(*request).at >= d.window {
 		d.forgetRequestLocked()
 	}
-	for d.shared.used.Load() > dedupeBytesMax {
+	for d.shared.used.Load() > d.shared.most {
 		switch {
 		case len(d.past) > 0:
 			d.shared.early.Add(int64(d.forgetGenerationLocked()))
@@ -179,7 +180,7 @@ func (d *dedupe) rememberLocked(ids []record.Identity, at time.Duration) {
 	if d.closed || len(ids) == 0 {
 		return
 	}
-	if n := len(d.past); n == 0 || at-d.past[n-1].first >= d.window/generations || len(d.past[n-1].events) >= dedupeBytesMax/eventIDBytes/generations {
+	if n := len(d.past); n == 0 || at-d.past[n-1].first >= d.window/generations || int64(len(d.past[n-1].events)) >= d.shared.most/eventIDBytes/generations {
 		d.past = append(d.past, generation{first: at, last: at, events: map[record.Identity]time.Duration{}})
 	}
 	g := &d.past[len(d.past)-1]
