@@ -43,6 +43,13 @@ func WithWorkers(n int) Option { return func(c *node.Config) { c.Workers = n } }
 // WithLogger sets where the node logs; the default is nowhere.
 func WithLogger(l *slog.Logger) Option { return func(c *node.Config) { c.Logger = l } }
 
+// WithInflightBytes bounds the writes that the node has taken and not stored yet, in bytes as they were sent; the default is a 32nd of the memory, 64 MiB to
+// 1 GiB.
+func WithInflightBytes(n int64) Option { return func(c *node.Config) { c.InflightBytes = n } }
+
+// WithDedupeWindow sets how long repeats are known where a relation does not say; the default is ten minutes.
+func WithDedupeWindow(d time.Duration) Option { return func(c *node.Config) { c.DedupeWindow = d } }
+
 // WithInsecure allows doors on addresses that are not loopback although there are no rights yet.
 func WithInsecure() Option { return func(c *node.Config) { c.Insecure = true } }
 
@@ -178,12 +185,25 @@ func (r *Rows) Close() {
 // IngestResult is the verdict on a request of events.
 type IngestResult = session.IngestResult
 
+// IngestOption changes how events are taken.
+type IngestOption func(*session.IngestOptions)
+
+// WithIdempotencyKey names a request, so that a repeat within the dedupe window changes nothing and is answered like the first, also after a restart. The
+// same key with another body is an error.
+func WithIdempotencyKey(key string) IngestOption {
+	return func(o *session.IngestOptions) { o.IdempotencyKey = key }
+}
+
 // Ingest reads events in a format of the HTTP door (contentType is for example "application/x-ndjson") into a stream or table. Each event has its own
-// verdict; the good ones are stored together.
-func (db *DB) Ingest(ctx context.Context, relation, contentType string, body io.Reader) (IngestResult, error) {
+// verdict; the good ones are stored together. While the node holds all the writes that it takes at once, it waits until ctx ends.
+func (db *DB) Ingest(ctx context.Context, relation, contentType string, body io.Reader, opts ...IngestOption) (IngestResult, error) {
 	ses := db.session()
 	defer ses.Close()
-	return ses.Ingest(ctx, relation, body, session.IngestOptions{ContentType: contentType})
+	o := session.IngestOptions{ContentType: contentType}
+	for _, set := range opts {
+		set(&o)
+	}
+	return ses.Ingest(ctx, relation, body, o)
 }
 
 // IngestEvents is Ingest for Go values: each event is a map or a struct that encoding/json turns into an object.

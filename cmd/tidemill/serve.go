@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -23,10 +25,14 @@ func commands() []*cobra.Command {
 
 // serveFlags are the flags of commands that run a node.
 type serveFlags struct {
-	data, http, pg, mqtt, config, logLevel, logFormat string
-	memory, insecure, pprof                           bool
-	workers                                           int
-	traceRatio                                        float64
+	data, http, pg, mqtt, config, logLevel string
+	logFormat                              string
+	memory, insecure, pprof                bool
+	traceRatio                             float64
+	workers, queries                       int
+	inflight, queryMemory, queryTemp       string
+	resultBytes                            string
+	dedupeWindow, queryTimeout             time.Duration
 }
 
 func (f *serveFlags) register(fs *pflag.FlagSet) {
@@ -38,6 +44,13 @@ func (f *serveFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.config, "config", "", "YAML file with the same names as the flags")
 	fs.IntVar(&f.workers, "workers", 0, "shards per operator; 0 is the number of cores")
 	fs.BoolVar(&f.insecure, "insecure", false, "allow addresses that are not loopback although there are no rights")
+	fs.StringVar(&f.inflight, "inflight-bytes", "", "the most bytes of writes that are taken and not stored yet, for example 256MiB; empty is a 32nd of the memory, 64 MiB to 1 GiB")
+	fs.StringVar(&f.queryMemory, "query-memory", "", "the most memory of all queries together; empty is a quarter of the memory")
+	fs.StringVar(&f.queryTemp, "query-temp", "32GiB", "the most bytes that queries spill to disk")
+	fs.IntVar(&f.queries, "queries", 16, "the most queries that are open at once; others wait, at most a minute")
+	fs.StringVar(&f.resultBytes, "result-bytes", "1GiB", "the most bytes of a query's rows over HTTP; 0 is no bound")
+	fs.DurationVar(&f.queryTimeout, "query-timeout", time.Minute, "the most time of a query over HTTP; 0 is no bound")
+	fs.DurationVar(&f.dedupeWindow, "dedupe-window", 10*time.Minute, "how long repeated events are known, where a relation does not say")
 	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	fs.StringVar(&f.logFormat, "log-format", "text", "text, or json for one object a line")
 	fs.BoolVar(&f.pprof, "pprof", false, "serve profiles of the process at /debug/pprof/, to clients on this machine")
@@ -100,6 +113,9 @@ func (f *serveFlags) nodeConfig(stderr io.Writer) (node.Config, error) {
 		return node.Config{}, err
 	}
 	c := node.Config{DataDir: f.data, HTTP: f.http, PG: f.pg, Workers: f.workers, Insecure: f.insecure, PProf: f.pprof, TraceRatio: f.traceRatio, Logger: logger}
+	if err := f.bounds(&c); err != nil {
+		return c, err
+	}
 	if f.memory {
 		c.DataDir = ""
 	} else if f.data == "" {
@@ -117,6 +133,50 @@ func newLogger(w io.Writer, format string, level slog.Level) (*slog.Logger, erro
 		return slog.New(slog.NewJSONHandler(w, o)), nil
 	}
 	return nil, usageError{fmt.Errorf("log-format is %q, want text or json", format)}
+}
+
+// bounds reads the flags that bound what clients may take.
+func (f *serveFlags) bounds(c *node.Config) error {
+	for _, b := range []struct {
+		name, text string
+		to         *int64
+	}{{"inflight-bytes", f.inflight, &c.InflightBytes}, {"query-memory", f.queryMemory, &c.QueryMemoryBytes},
+		{"query-temp", f.queryTemp, &c.QueryTempBytes}, {"result-bytes", f.resultBytes, &c.ResultBytes}} {
+		n, err := parseBytes(b.text)
+		if err != nil {
+			return usageError{fmt.Errorf("%s is %q, want a number of bytes as in 256MiB", b.name, b.text)}
+		}
+		*b.to = n
+	}
+	c.Queries = f.queries
+	c.DedupeWindow, c.QueryTimeout = f.dedupeWindow, f.queryTimeout
+	// What is 0 in a configuration has its default.
+	if c.QueryTimeout == 0 {
+		c.QueryTimeout = -1
+	}
+	if c.ResultBytes == 0 {
+		c.ResultBytes = -1
+	}
+	return nil
+}
+
+// parseBytes reads a number of bytes with an optional unit; nothing is 0.
+func parseBytes(s string) (int64, error) {
+	if s = strings.TrimSpace(s); s == "" {
+		return 0, nil
+	}
+	unit := int64(1)
+	for i, u := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if number, is := strings.CutSuffix(s, u); is {
+			s, unit = strings.TrimSpace(number), 1<<(10*(i+1))
+			break
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 || n > (1<<62)/unit {
+		return 0, fmt.Errorf("%q is no number of bytes", s)
+	}
+	return n * unit, nil
 }
 
 func newServe() *cobra.Command {

@@ -68,7 +68,9 @@ type Relation struct {
 	// Partitions and PartitionKey say how a stream's or table's rows are divided.
 	Partitions   int
 	PartitionKey []int
-	Watermark    *Watermark `json:",omitempty"`
+	// DedupeKey are the columns of a stream whose values identify an event: a repeat within the dedupe window changes nothing.
+	DedupeKey []int      `json:",omitempty"`
+	Watermark *Watermark `json:",omitempty"`
 	// DependsOn are the relations that a view's query reads.
 	DependsOn      []uint64
 	Comment        string            `json:",omitempty"`

@@ -19,6 +19,7 @@ type access struct {
 	threads     int
 	memoryLimit int64    // bytes; 0 leaves DuckDB's default
 	tempDir     string   // empty: nothing is spilled
+	tempBytes   int64    // of what is spilled; 0 leaves DuckDB's default
 	dirs, files []string // readable; none without
 	any         bool     // everything is reachable
 }
@@ -37,6 +38,9 @@ func (a access) statements() []string {
 	out := []string{"SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL temp_directory = " + quoteString(a.tempDir)}
 	if a.memoryLimit > 0 {
 		out = append(out, fmt.Sprintf("SET GLOBAL memory_limit = '%dB'", a.memoryLimit))
+	}
+	if a.tempBytes > 0 {
+		out = append(out, fmt.Sprintf("SET GLOBAL max_temp_directory_size = '%dB'", a.tempBytes))
 	}
 	if a.any {
 		return out

@@ -35,6 +35,8 @@ const (
 	KindParameter Kind = "parameter"
 	// KindUnsupported is ours: not a statement this door takes.
 	KindUnsupported Kind = "unsupported statement"
+	// KindBusy is ours: as many queries are open as may be.
+	KindBusy Kind = "busy"
 	// KindClosed is ours: the instance has been closed.
 	KindClosed Kind = "closed"
 )

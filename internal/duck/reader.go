@@ -19,10 +19,14 @@ type ReaderOptions struct {
 	Threads int
 	// Connections bounds the queries that are open at once; further ones wait (16).
 	Connections int
+	// SlotTimeout bounds the time that a query waits for others to end (1 min).
+	SlotTimeout time.Duration
 	// MemoryLimitBytes bounds what sorting, joining and grouping may hold (DuckDB's default, 80 % of the machine's memory).
 	MemoryLimitBytes int64
 	// TempDir is where larger state is spilled to; without it, a query that exceeds the limit fails.
 	TempDir string
+	// TempBytes bounds what is spilled (DuckDB's default, 90 % of what is free on the disk).
+	TempBytes int64
 	// AllowedDirs are the directories whose files queries may read; none without.
 	AllowedDirs []string
 	// PlanTimeout bounds the time that planning a query may take when its context has no earlier deadline (5 s). A plan that takes
@@ -93,6 +97,9 @@ func OpenReader(o ReaderOptions) (*Reader, error) {
 	if o.Connections <= 0 {
 		o.Connections = 16
 	}
+	if o.SlotTimeout <= 0 {
+		o.SlotTimeout = time.Minute
+	}
 	if o.PlanTimeout <= 0 {
 		o.PlanTimeout = 5 * time.Second
 	}
@@ -107,7 +114,7 @@ func OpenReader(o ReaderOptions) (*Reader, error) {
 // open opens an instance for the reader, without relations.
 func (r *Reader) open() (*readerInstance, error) {
 	o := r.opts
-	db, admin, err := openDatabase(access{threads: o.Threads, memoryLimit: o.MemoryLimitBytes, tempDir: o.TempDir, dirs: o.AllowedDirs})
+	db, admin, err := openDatabase(access{threads: o.Threads, memoryLimit: o.MemoryLimitBytes, tempDir: o.TempDir, tempBytes: o.TempBytes, dirs: o.AllowedDirs})
 	if err != nil {
 		return nil, err
 	}
@@ -390,11 +397,28 @@ func (r *Reader) withConn(ctx context.Context, f func(*readerConn) error) error 
 	return err
 }
 
-func (r *Reader) acquire(ctx context.Context) (*readerConn, error) {
+// takeSlot waits until fewer queries are open than may be.
+func (r *Reader) takeSlot(ctx context.Context) error {
 	select {
 	case r.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(r.opts.SlotTimeout)
+	defer timer.Stop()
+	select {
+	case r.slots <- struct{}{}:
+		return nil
 	case <-ctx.Done():
-		return nil, interrupted(ctx)
+		return interrupted(ctx)
+	case <-timer.C:
+		return &Error{Kind: KindBusy, Message: fmt.Sprintf("too many queries are open: %d for %s, which is the most", cap(r.slots), r.opts.SlotTimeout)}
+	}
+}
+
+func (r *Reader) acquire(ctx context.Context) (*readerConn, error) {
+	if err := r.takeSlot(ctx); err != nil {
+		return nil, err
 	}
 	r.mu.Lock()
 	if r.closed {

@@ -582,3 +582,27 @@ func BenchmarkQuery(b *testing.B) {
 	run("sum1M", "SELECT sum(n) FROM t WHERE n >= $1", snapshot{"t": ints(0, 1_000_000, 16384)})
 	run("all1M", "SELECT n FROM t WHERE n >= $1", snapshot{"t": ints(0, 1_000_000, 16384)})
 }
+
+// TestTooManyOpen: a query that waits for others to end gives up, and says what the bound is.
+func TestTooManyOpen(t *testing.T) {
+	r := openReader(t, ReaderOptions{Connections: 2, SlotTimeout: 50 * time.Millisecond})
+	var open []*Rows
+	for range 2 {
+		rows, err := r.Query(t.Context(), "SELECT * FROM range(1000000)", nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, rows)
+	}
+	_, err := r.Query(t.Context(), "SELECT 1", nil, nil)
+	if e, ok := asError(err); !ok || e.Kind != KindBusy || !strings.Contains(e.Message, "2") {
+		t.Errorf("one query too many: %v", err)
+	}
+	open[0].Close()
+	rows, err := r.Query(t.Context(), "SELECT 1", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows.Close()
+	open[1].Close()
+}

@@ -40,6 +40,7 @@ const (
 	InvalidParameterValue Code = "22023"
 	CharacterNotInText    Code = "22021"
 	BadCopyFileFormat     Code = "22P04"
+	IdempotencyKeyReused  Code = "22TK1" // ours
 	NotNullViolation      Code = "23502"
 	UniqueViolation       Code = "23505"
 	DependentObjects      Code = "2BP01"
@@ -59,6 +60,7 @@ const (
 	TooManyConnections    Code = "53300"
 	DiskFull              Code = "53100"
 	OutOfMemory           Code = "53200"
+	Overloaded            Code = "53400"
 	LimitExceeded         Code = "54000"
 	StatementTooComplex   Code = "54001"
 	QueryCanceled         Code = "57014"
@@ -157,9 +159,11 @@ func HTTPStatus(code Code) int {
 		return http.StatusRequestEntityTooLarge
 	case FeatureNotSupported:
 		return http.StatusNotImplemented
-	case TooManyConnections:
+	case TooManyConnections, Overloaded:
 		return http.StatusTooManyRequests
-	case DiskFull, CannotConnectNow, AdminShutdown, ReadOnly:
+	case IdempotencyKeyReused:
+		return http.StatusUnprocessableEntity
+	case DiskFull, IOError, CannotConnectNow, AdminShutdown, ReadOnly:
 		return http.StatusServiceUnavailable
 	case QueryCanceled:
 		return http.StatusRequestTimeout

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -11,6 +12,23 @@ import (
 
 // bodyBytesMax bounds a request of events.
 const bodyBytesMax = 64 << 20
+
+const (
+	// refusedBytes and refusedTime bound what is read, and dropped, of a body that there is no room for.
+	refusedBytes = 16 << 20
+	refusedTime  = 5 * time.Second
+)
+
+// drainBody reads and drops what is left of a body, so that a client that sends all of it before it reads the answer gets one. Who asks
+// before sending is told at once.
+func drainBody(deadline *http.ResponseController, r *http.Request) {
+	if r.Header.Get("Expect") != "" {
+		return
+	}
+	_ = deadline.SetReadDeadline(time.Now().Add(refusedTime))
+	_, _ = io.CopyN(io.Discard, r.Body, refusedBytes)
+	_ = deadline.SetReadDeadline(time.Time{})
+}
 
 // ingest takes events into a stream or table.
 func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
@@ -40,6 +58,9 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 	span.Set("tidemill.relation", r.PathValue("name"))
 	res, err := ses.Ingest(ctx, r.PathValue("name"), r.Body, o)
 	if err != nil {
+		if fault.From(err).Code == fault.Overloaded {
+			drainBody(deadline, r)
+		}
 		writeError(w, err)
 		return
 	}

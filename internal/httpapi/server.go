@@ -38,6 +38,10 @@ type Options struct {
 	Pages fs.FS
 	// Heartbeat is how long a live query may be quiet before it says that it is there; 0 is 15 seconds.
 	Heartbeat time.Duration
+	// WriteTimeout is how long a client may take nothing of an answer's rows; 0 is a minute.
+	WriteTimeout time.Duration
+	// Limits bound what a statement may take, where its session does not say.
+	Limits session.Limits
 }
 
 // Server is the HTTP door. It is safe for concurrent use.
@@ -60,6 +64,9 @@ const (
 
 // NewServer returns a server that serves nothing yet.
 func NewServer(o Options) *Server {
+	if o.WriteTimeout <= 0 {
+		o.WriteTimeout = time.Minute
+	}
 	s := &Server{opts: o}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytesMax,
@@ -213,6 +220,9 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(append(body, '\n')) // the client went away: nobody is left to tell
 }
 
+// admissionPatience is how long a request waits for room among the writes that the node holds before it is told to come again.
+const admissionPatience = time.Second
+
 const (
 	tokenHeader = "Tidemill-Token"
 	afterHeader = "Tidemill-After"
@@ -224,7 +234,7 @@ func (s *Server) session(r *http.Request) (*session.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	ses := db.NewSession(session.Options{Application: "http", Door: metrics.HTTP})
+	ses := db.NewSession(session.Options{Application: "http", Door: metrics.HTTP, Lease: db.Admission().NewLease(admissionPatience), Limits: s.opts.Limits})
 	after := r.Header.Get(afterHeader)
 	if after == "" {
 		after = r.URL.Query().Get("after")

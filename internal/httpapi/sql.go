@@ -37,8 +37,11 @@ func (s *Server) sql(w http.ResponseWriter, r *http.Request) {
 	}
 	defer ses.Close()
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
-	req, err := readSQL(r)
+	req, err := readSQL(r, ses.Body(r.Context(), r.Body, r.ContentLength))
 	if err != nil {
+		if fault.From(err).Code == fault.Overloaded {
+			drainBody(http.NewResponseController(w), r)
+		}
 		writeError(w, err)
 		return
 	}
@@ -51,12 +54,12 @@ func (s *Server) sql(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer res.Close()
-	writeResult(ctx, w, r.Header.Get("Accept"), res)
+	writeResult(ctx, &heldBack{w: w, timeout: s.opts.WriteTimeout}, r.Header.Get("Accept"), res)
 }
 
-func readSQL(r *http.Request) (sqlRequest, error) {
+func readSQL(r *http.Request, from io.Reader) (sqlRequest, error) {
 	var req sqlRequest
-	body, err := io.ReadAll(io.LimitReader(r.Body, sqlBytesMax+1))
+	body, err := io.ReadAll(io.LimitReader(from, sqlBytesMax+1))
 	if err != nil {
 		return req, ingest.BodyError(err)
 	}
@@ -202,8 +205,8 @@ type columnBody struct {
 const bufferedBytes = 256 << 10
 
 // writeResult sends rows in the form that Accept asks for.
-func writeResult(ctx context.Context, w http.ResponseWriter, accept string, res *session.Result) {
-	out := &heldBack{w: w}
+func writeResult(ctx context.Context, out *heldBack, accept string, res *session.Result) {
+	w := out.w
 	if t := res.Token(); t != "" {
 		w.Header().Set(tokenHeader, t) // of a read it is known from the start, and a large answer does not wait for its end
 	}
@@ -239,9 +242,10 @@ func writeResult(ctx context.Context, w http.ResponseWriter, accept string, res 
 
 // heldBack keeps the beginning of an answer until it is large or complete.
 type heldBack struct {
-	w    http.ResponseWriter
-	buf  []byte
-	sent bool
+	w       http.ResponseWriter
+	timeout time.Duration // for each piece that is sent
+	buf     []byte
+	sent    bool
 }
 
 // Write implements io.Writer.
@@ -256,7 +260,15 @@ func (h *heldBack) Write(b []byte) (int, error) {
 // Flush sends what is held back.
 func (h *heldBack) Flush() error {
 	h.sent = true
-	_, err := h.w.Write(h.buf)
+	deadline := http.NewResponseController(h.w)
+	var err error
+	for rest := h.buf; len(rest) > 0 && err == nil; {
+		_ = deadline.SetWriteDeadline(time.Now().Add(h.timeout)) // one that cannot has none
+		n := min(len(rest), bufferedBytes)
+		_, err = h.w.Write(rest[:n])
+		rest = rest[n:]
+	}
+	_ = deadline.SetWriteDeadline(time.Time{})
 	h.buf = h.buf[:0]
 	return err
 }

@@ -40,7 +40,7 @@ func Decode(body io.Reader, f *Format) (*Decoded, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := readBody(body, f.bodyMax(), f.BodyBytes)
+	text, err := ReadBody(body, f.bodyMax(), f.BodyBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -130,8 +130,8 @@ func sniff(text []byte, cloudEvent bool) string {
 // hintMax bounds the memory that is set aside for a body because of what is said about it, before any of it came.
 const hintMax = 16 << 20
 
-// readBody reads all of a body, at most limit bytes. hint is its size as far as that is known.
-func readBody(body io.Reader, limit, hint int64) ([]byte, error) {
+// ReadBody reads all of a body, at most limit bytes. hint is its size as far as that is known.
+func ReadBody(body io.Reader, limit, hint int64) ([]byte, error) {
 	var buf bytes.Buffer
 	if sized, is := body.(interface{ Len() int }); is {
 		hint = int64(sized.Len())
@@ -153,7 +153,10 @@ func readBody(body io.Reader, limit, hint int64) ([]byte, error) {
 
 // BodyError is the error for a body that could not be read to its end.
 func BodyError(err error) error {
+	var f *fault.Error
 	switch {
+	case errors.As(err, &f):
+		return f // of who reads it for us
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("reading the body: %w", err)
 	case errors.Is(err, os.ErrDeadlineExceeded):

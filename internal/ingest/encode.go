@@ -31,6 +31,11 @@ type Target struct {
 // Encode returns the log entries for rows. With a transaction the entries carry its ID, and the last one says that it is the last
 // if final is set.
 func (t *Target) Encode(b *row.Batch, now time.Time, tx record.TxID, final bool) ([]log.Entry, error) {
+	return t.EncodeIdentified(b, now, tx, final, nil)
+}
+
+// EncodeIdentified is Encode with what tells a repeat of the rows, of which there may be none: no more identities of events than rows. That of a request is in the last entry.
+func (t *Target) EncodeIdentified(b *row.Batch, now time.Time, tx record.TxID, final bool, ids *record.Identities) ([]log.Entry, error) {
 	if b.Len == 0 {
 		return nil, nil
 	}
@@ -41,36 +46,49 @@ func (t *Target) Encode(b *row.Batch, now time.Time, tx record.TxID, final bool)
 		}
 		b = &row.Batch{Cols: b.Cols, Len: b.Len, Weights: ones}
 	}
-	var entries []log.Entry
-	h := record.Header{Schema: t.Schema, Ops: t.Ops, Ingested: now, Tx: tx}
-	pieces := t.partitions(b, now)
-	for p, piece := range pieces {
+	type part struct {
+		partition uint16
+		rows      *row.Batch
+	}
+	var parts []part
+	for p, piece := range t.partitions(b, now) {
 		if piece == nil {
 			continue
 		}
-		for _, part := range split(piece) {
-			h.Final = false
-			body, err := t.encodeRecord(h, part)
-			if err != nil {
-				return nil, err
-			}
-			entries = append(entries, log.Entry{Partition: uint16(p), Body: body})
+		for _, rows := range split(piece) {
+			parts = append(parts, part{uint16(p), rows})
 		}
 	}
-	if final && len(entries) > 0 {
-		last := entries[len(entries)-1].Body
-		h.Final = true
-		copy(last, record.AppendHeader(nil, h))
+	entries := make([]log.Entry, 0, len(parts))
+	h := record.Header{Schema: t.Schema, Ops: t.Ops, Ingested: now, Tx: tx}
+	var events []record.Identity
+	if ids != nil {
+		events = ids.Events
+	}
+	for i, p := range parts {
+		last := i == len(parts)-1
+		h.Final = final && last
+		var own record.Identities
+		n := min(len(events), p.rows.Len)
+		own.Events, events = events[:n], events[n:]
+		if ids != nil && last {
+			own.Request = ids.Request
+		}
+		body, err := t.encodeRecord(h, p.rows, &own)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, log.Entry{Partition: p.partition, Body: body})
 	}
 	return entries, nil
 }
 
-func (t *Target) encodeRecord(h record.Header, b *row.Batch) ([]byte, error) {
+func (t *Target) encodeRecord(h record.Header, b *row.Batch, ids *record.Identities) ([]byte, error) {
 	rows, err := t.Codec.Encode(b)
 	if err != nil {
 		return nil, fmt.Errorf("encoding %d rows: %w", b.Len, err)
 	}
-	body := record.AppendHeader(make([]byte, 0, len(rows)+64), h)
+	body := record.AppendIdentified(make([]byte, 0, len(rows)+64+len(ids.Events)*len(record.Identity{})), h, ids)
 	body = append(body, rows...)
 	if len(body) > log.MaxGroupBytes {
 		return nil, fmt.Errorf("%w: %d bytes in a single record", log.ErrTooLarge, len(body))

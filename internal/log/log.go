@@ -22,8 +22,8 @@ type Entry struct {
 type Record struct {
 	Partition uint16
 	Offset    Offset
-	// Appended is the time at which the log took the record. It does not go back within a topic
-	// while the process runs.
+	// Appended is the time at which the log took the record. It does not go back within a topic,
+	// also when the machine's clock does.
 	Appended time.Time
 	// Last says that this is the last record of the group it was appended with: a reader that
 	// applies records must not make a group visible before it has seen its last record.
@@ -60,6 +60,8 @@ type Bounds struct {
 	// First is the offset of the oldest record still there; Next is above the newest record:
 	// every record that is appended later has an offset >= Next. First == Next: nothing to read.
 	First, Next Offset
+	// Newest is not before the time at which the newest record was appended; zero if it is not known.
+	Newest time.Time
 }
 
 var (

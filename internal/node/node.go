@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidemill/tidemill/internal/admission"
 	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/httpapi"
 	"github.com/tidemill/tidemill/internal/log"
@@ -44,7 +45,23 @@ type Config struct {
 	// TraceRatio is the share of requests that are traced; see package trace. 0 leaves it to the environment, which by default traces nothing.
 	TraceRatio float64
 	Logger     *slog.Logger
+	// InflightBytes bounds what clients have sent and the log has not taken yet, as they sent it; 0 is a 32nd of the memory, 64 MiB to 1 GiB.
+	InflightBytes int64
+	// DedupeWindow is how long repeated events are known where a relation does not say; 0 is ten minutes.
+	DedupeWindow time.Duration
+	// QueryMemoryBytes bounds the memory of all queries together, QueryTempBytes what they spill to disk; 0 is a quarter of the memory, and 32 GiB.
+	QueryMemoryBytes, QueryTempBytes int64
+	// Queries bounds the queries that are open at once; 0 is 16.
+	Queries int
+	// QueryTimeout bounds the time of a query over HTTP, ResultBytes the bytes of its rows; 0 is a minute, and 1 GiB; negative is no bound.
+	QueryTimeout time.Duration
+	ResultBytes  int64
 }
+
+const (
+	defaultQueryTimeout = time.Minute
+	defaultResultBytes  = 1 << 30
+)
 
 // Node is a running node.
 type Node struct {
@@ -77,6 +94,7 @@ func Start(ctx context.Context, c Config) (n *Node, err error) {
 			return nil, err
 		}
 	}
+	c = c.withDefaults()
 	n = &Node{config: c, logger: c.Logger, metrics: metrics.New(Version()), startedAt: time.Now()}
 	defer func() {
 		if err != nil {
@@ -170,7 +188,8 @@ func (n *Node) openDatabase(ctx context.Context) error {
 		return err
 	}
 	n.database, err = session.OpenDatabase(ctx, session.DatabaseOptions{Name: DefaultDatabase, Log: n.log, Logger: n.logger, Workers: n.config.Workers, TempDir: temp, CheckpointDir: n.checkpointDir(),
-		Metrics: n.metrics.Database(DefaultDatabase), Tracer: n.tracer, Node: n.info})
+		Metrics: n.metrics.Database(DefaultDatabase), Tracer: n.tracer, Node: n.info,
+		ReaderMemoryBytes: n.config.QueryMemoryBytes, ReaderTempBytes: n.config.QueryTempBytes, Queries: n.config.Queries, Admission: admission.New(n.config.InflightBytes), DedupeWindow: n.config.DedupeWindow})
 	if err != nil {
 		return fmt.Errorf("opening database %s: %w", DefaultDatabase, err)
 	}
@@ -191,9 +210,12 @@ func (n *Node) serve(httpL, pgL net.Listener) {
 		}
 		return nil, fault.New(fault.InvalidDatabase, "there is no database %q", name).WithHint("the database is %q", DefaultDatabase)
 	}
+	conns := newConnections(n.logger)
 	if httpL != nil {
+		httpL = conns.limit(httpL, httpTooMany())
 		n.http = httpapi.NewServer(httpapi.Options{Database: find, Logger: n.logger, Problems: n.Problems, PGAddress: address(n.pgAddr), Pages: httpapi.Pages(),
-			Metrics: n.metrics, Tracer: n.tracer, PProf: n.config.PProf, Insecure: n.config.Insecure})
+			Metrics: n.metrics, Tracer: n.tracer, PProf: n.config.PProf, Insecure: n.config.Insecure,
+			Limits: session.Limits{Time: max(0, n.config.QueryTimeout), ResultBytes: max(0, n.config.ResultBytes)}})
 		n.serving.Go(func() {
 			if err := n.http.Serve(httpL); err != nil && !errors.Is(err, http.ErrServerClosed) {
 				n.logger.Error("the HTTP door closed", "error", err)
@@ -201,6 +223,7 @@ func (n *Node) serve(httpL, pgL net.Listener) {
 		})
 	}
 	if pgL != nil {
+		pgL = conns.limit(pgL, pgTooMany())
 		n.pg = pgwire.New(pgwire.Options{Database: find, Logger: n.logger, Metrics: n.metrics.Doors()})
 		n.serving.Go(func() {
 			if err := n.pg.Serve(pgL); err != nil && !errors.Is(err, net.ErrClosed) {

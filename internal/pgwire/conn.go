@@ -25,6 +25,8 @@ const (
 	// statementsMost and portalsMost bound what a connection keeps.
 	statementsMost = 10_000
 	portalsMost    = 1_000
+	// admissionPatience is how long a client's large messages and writes wait for room among the writes that the node holds; its socket is not read meanwhile.
+	admissionPatience = time.Minute
 )
 
 // conn is one client. Everything in it belongs to the goroutine of serve, except run.
@@ -118,7 +120,7 @@ func (c *conn) ended(err error) {
 func (c *conn) failLast(err *fault.Error) {
 	_ = c.nc.SetWriteDeadline(time.Now().Add(time.Second))
 	c.appendError(err, "FATAL", "", 0)
-	_ = c.flush()
+	_, _ = c.nc.Write(c.out)
 }
 
 func (c *conn) close() {
@@ -140,11 +142,27 @@ func (c *conn) flush() error {
 	if len(c.out) == 0 {
 		return nil
 	}
-	_, err := c.nc.Write(c.out)
+	err := c.write(c.out)
 	if c.out = c.out[:0]; cap(c.out) > outputKeep {
 		c.out = nil
 	}
 	return err
+}
+
+// write sends bytes, of which the client must take some in every WriteTimeout: one that does not would hold its query, and what that reads, for ever.
+func (c *conn) write(b []byte) error {
+	for len(b) > 0 {
+		_ = c.nc.SetWriteDeadline(time.Now().Add(c.server.options.WriteTimeout))
+		if c.server.life.Err() != nil {
+			_ = c.nc.SetWriteDeadline(time.Unix(1, 0)) // it has just been set to that, for the end of a shutdown
+		}
+		n, err := c.nc.Write(b[:min(len(b), outputHigh)])
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
 }
 
 // send appends a message that is not sent for every statement.

@@ -170,7 +170,7 @@ func parseTimeout(s string) (time.Duration, bool) {
 	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
 		return d, true
 	}
-	if d, ok := parseDuration(strings.ToLower(s)); ok {
+	if d, ok := session.ParseTimeout(strings.ToLower(s)); ok {
 		return d, true
 	}
 	v, err := row.ParseValue(row.T(row.Interval), s)

@@ -37,7 +37,7 @@ func interrupted(ctx context.Context, err error) error {
 	}
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errTimeout):
-		return fault.New(fault.QueryCanceled, "canceling statement due to statement timeout")
+		return fault.New(fault.QueryCanceled, "canceling statement due to statement timeout").WithHint("SET statement_timeout raises the bound; 0 is none.")
 	case errors.Is(cause, errDisconnected), errors.Is(cause, errShutdown):
 		return cause
 	default:

@@ -32,6 +32,10 @@ type reader struct {
 	most  int
 	// err is a failure of src, kept for the next call.
 	err error
+	// room, if not nil, is asked before memory is taken for a piece of a large message; taken is what it was asked for this message.
+	room  func(bytes int64) error
+	taken int64
+	done  func(bytes int64)
 }
 
 func newReader(src io.Reader, most int) *reader {
@@ -89,6 +93,10 @@ func (r *reader) more() (bool, error) {
 // message returns the next message; its body is valid until the next call.
 func (r *reader) message() (kind byte, body []byte, err error) {
 	r.large = nil
+	if r.taken > 0 {
+		r.done(r.taken)
+		r.taken = 0
+	}
 	if err := r.fill(5); err != nil {
 		return 0, nil, err
 	}
@@ -142,6 +150,13 @@ func (r *reader) length(header []byte) (int, error) {
 func (r *reader) readLarge(n int) ([]byte, error) {
 	r.large = make([]byte, 0, min(n, largeStep))
 	for len(r.large) < n {
+		if r.room != nil && int64(len(r.large)) >= r.taken {
+			more := int64(min(n-len(r.large), largeStep))
+			if err := r.room(more); err != nil {
+				return nil, err
+			}
+			r.taken += more
+		}
 		if r.r == r.w {
 			if err := r.fill(1); err != nil {
 				return nil, err

@@ -37,6 +37,8 @@ type Options struct {
 	MaxMessage int
 	// StartupTimeout bounds the time a client has until its startup is complete; default 10 s.
 	StartupTimeout time.Duration
+	// WriteTimeout bounds the time in which a client takes nothing of what it is sent; default 1 min.
+	WriteTimeout time.Duration
 }
 
 func (o Options) withDefaults() Options {
@@ -48,6 +50,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.StartupTimeout <= 0 {
 		o.StartupTimeout = 10 * time.Second
+	}
+	if o.WriteTimeout <= 0 {
+		o.WriteTimeout = time.Minute
 	}
 	return o
 }

@@ -137,7 +137,7 @@ func (c *conn) check(name, value string) (string, error) {
 	case "timezone":
 		return c.setZone(value, invalid)
 	case "statement_timeout", "lock_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout":
-		d, ok := parseDuration(low)
+		d, ok := session.ParseTimeout(low)
 		if !ok {
 			return "", invalid
 		}
@@ -211,38 +211,6 @@ func (c *conn) setZone(value string, invalid *fault.Error) (string, error) {
 	}
 	c.settings.loc = loc
 	return loc.String(), nil
-}
-
-// parseDuration reads milliseconds, or a number with a unit.
-func parseDuration(s string) (time.Duration, bool) {
-	i := 0
-	for i < len(s) && (s[i]-'0' < 10 || s[i] == '.' || s[i] == '-' && i == 0) {
-		i++
-	}
-	n, err := strconv.ParseFloat(s[:i], 64)
-	if err != nil || n < 0 {
-		return 0, false
-	}
-	unit := time.Millisecond
-	switch strings.TrimSpace(s[i:]) {
-	case "", "ms":
-	case "us":
-		unit = time.Microsecond
-	case "s":
-		unit = time.Second
-	case "min":
-		unit = time.Minute
-	case "h":
-		unit = time.Hour
-	case "d":
-		unit = 24 * time.Hour
-	default:
-		return 0, false
-	}
-	if n*float64(unit) > float64(1<<31*time.Millisecond) {
-		return 0, false
-	}
-	return time.Duration(n * float64(unit)), true
 }
 
 // durationText writes a duration in the largest unit it is a whole number of, as SHOW does.

@@ -94,7 +94,9 @@ func (c *conn) open(version uint32, b *body) error {
 	if err := c.server.register(c); err != nil {
 		return err
 	}
-	c.session = c.db.NewSession(session.Options{User: c.user, Application: m["application_name"], Door: metrics.Postgres})
+	lease := c.db.Admission().NewLease(admissionPatience)
+	c.in.room, c.in.done = func(n int64) error { return lease.Grow(c.server.life, n) }, lease.Shrink
+	c.session = c.db.NewSession(session.Options{User: c.user, Application: m["application_name"], Door: metrics.Postgres, Lease: lease})
 	c.names = pg.Session{Database: c.db.Name(), User: c.user, PID: c.pid, Setting: c.setting}
 	c.settings.defaults = map[string]string{"session_authorization": c.user}
 	if err := c.startSettings(m); err != nil {

@@ -17,6 +17,8 @@ const (
 	flagOps    = 1 << 0
 	flagTx     = 1 << 1
 	flagFinal  = 1 << 2
+	flagIDs    = 1 << 3
+	flagsKnown = flagOps | flagTx | flagFinal | flagIDs
 )
 
 // ErrMalformed is wrapped in the error for bytes that are no record.
@@ -66,6 +68,13 @@ func Parse(body []byte) (Header, []byte, error) {
 	if body[0] != version {
 		return Header{}, nil, fmt.Errorf("%w: version %d is not known", ErrMalformed, body[0])
 	}
+	if body[1]&^flagsKnown != 0 {
+		return Header{}, nil, fmt.Errorf("%w: flags %#x are not known", ErrMalformed, body[1])
+	}
+	ids, err := identitiesOf(body)
+	if err != nil {
+		return Header{}, nil, err
+	}
 	h := Header{
 		Schema:   binary.LittleEndian.Uint32(body[4:]),
 		Ops:      body[1]&flagOps != 0,
@@ -75,5 +84,5 @@ func Parse(body []byte) (Header, []byte, error) {
 	if body[1]&flagTx != 0 {
 		copy(h.Tx[:], body[16:32])
 	}
-	return h, body[headerSize:], nil
+	return h, body[headerSize+len(ids):], nil
 }

@@ -56,6 +56,7 @@ func copyRelation(old *catalog.Relation) *catalog.Relation {
 	r := *old
 	r.Columns, r.Versions, r.Alterations = slices.Clone(old.Columns), slices.Clone(old.Versions), slices.Clone(old.Alterations)
 	r.Defaults, r.Key, r.PartitionKey = slices.Clone(old.Defaults), slices.Clone(old.Key), slices.Clone(old.PartitionKey)
+	r.DedupeKey = slices.Clone(old.DedupeKey)
 	for len(r.Defaults) < len(r.Columns) {
 		r.Defaults = append(r.Defaults, "")
 	}
@@ -158,6 +159,8 @@ func fixedColumn(r *catalog.Relation, at int, verb string) error {
 		what = "it is part of the primary key"
 	case slices.Contains(r.PartitionKey, at):
 		what = "its hash selects the partition"
+	case slices.Contains(r.DedupeKey, at):
+		what = "its values tell repeated events"
 	case r.Watermark != nil && (strings.EqualFold(r.Watermark.Column, name) || slices.Contains(r.Watermark.Per, name) || mentions(r.Watermark.Expr, name)):
 		what = "the watermark is made from it"
 	default:
@@ -190,7 +193,7 @@ func dropColumn(r *catalog.Relation, at int) error {
 	}
 	delete(r.ColumnComments, r.Columns[at].Name)
 	r.Columns, r.Defaults = slices.Delete(r.Columns, at, at+1), slices.Delete(r.Defaults, at, at+1)
-	for _, positions := range [][]int{r.Key, r.PartitionKey} {
+	for _, positions := range [][]int{r.Key, r.PartitionKey, r.DedupeKey} {
 		for i, p := range positions {
 			if p > at {
 				positions[i]--
@@ -292,7 +295,7 @@ func (db *Database) evolve(ctx context.Context, whole string, old, r *catalog.Re
 	if to == nil {
 		return fault.New(fault.UndefinedTable, "%s %q was dropped", old.Kind, old.Name)
 	}
-	next, err := newStored(r, to)
+	next, err := db.newStored(r, to)
 	if err != nil {
 		return err
 	}
@@ -378,7 +381,7 @@ func (db *Database) redefineStored(ctx context.Context, old, r *catalog.Relation
 	if to == nil {
 		return fault.New(fault.UndefinedTable, "%s %q was dropped", old.Kind, old.Name)
 	}
-	next, err := newStored(r, to)
+	next, err := db.newStored(r, to)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/tidemill/tidemill/internal/admission"
 	"github.com/tidemill/tidemill/internal/metrics"
 	"github.com/tidemill/tidemill/internal/row"
 )
@@ -17,6 +18,9 @@ type Options struct {
 	Door string
 	// Writes, if not nil, is shared with other sessions, which then see each other's writes.
 	Writes *Writes
+	// Lease is the client's part of what the node holds of writes; nil makes one that waits for room. It is released with the session.
+	Lease  *admission.Lease
+	Limits Limits
 }
 
 // TxState is the state of a session's transaction block.

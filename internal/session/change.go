@@ -171,7 +171,7 @@ func (s *Session) change(ctx context.Context, p *changePlan, args []row.Value) (
 			ops.Cols[c].Type = r.Columns[c].Type
 			rows.Cols[c].Type = r.Columns[c].Type
 		}
-		return s.writeReturning(ctx, []write{{p.to, ops}}, fmt.Sprintf("%s %d", verb, b.Len), p.returning, rows)
+		return s.writeReturning(ctx, []write{{to: p.to, rows: ops}}, fmt.Sprintf("%s %d", verb, b.Len), p.returning, rows)
 	})
 }
 

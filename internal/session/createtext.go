@@ -44,12 +44,11 @@ func createText(r *catalog.Relation) string {
 func writeOptions(b *strings.Builder, r *catalog.Relation) {
 	var options []string
 	for k, v := range r.Options {
-		if k == "key" {
-			var names []string
-			for _, p := range r.PartitionKey {
-				names = append(names, r.Columns[p].Name)
-			}
-			v = strings.Join(names, ", ")
+		switch k {
+		case "key":
+			v = plainNames(r, r.PartitionKey)
+		case "dedupe":
+			v = plainNames(r, r.DedupeKey)
 		}
 		options = append(options, fmt.Sprintf("%s = %s", k, sql.QuoteLiteral(v)))
 	}
@@ -57,6 +56,15 @@ func writeOptions(b *strings.Builder, r *catalog.Relation) {
 		slices.Sort(options)
 		b.WriteString(" WITH (" + strings.Join(options, ", ") + ")")
 	}
+}
+
+// plainNames lists columns as options name them.
+func plainNames(r *catalog.Relation, at []int) string {
+	names := make([]string, len(at))
+	for i, p := range at {
+		names[i] = r.Columns[p].Name
+	}
+	return strings.Join(names, ", ")
 }
 
 func columnNames(r *catalog.Relation, at []int) []string {

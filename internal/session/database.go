@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidemill/tidemill/internal/admission"
 	"github.com/tidemill/tidemill/internal/catalog"
 	"github.com/tidemill/tidemill/internal/checkpoint"
 	"github.com/tidemill/tidemill/internal/dataflow/scalar"
@@ -30,6 +31,8 @@ import (
 const (
 	catalogTopic = "catalog"
 	txTopic      = "tx"
+	// identitiesTopic has the relations whose records carry identities, so that the others need not be read for them at the start.
+	identitiesTopic = "identities"
 )
 
 // DatabaseOptions configures a Database.
@@ -41,17 +44,27 @@ type DatabaseOptions struct {
 	Workers int
 	// ReaderMemoryBytes bounds what pull queries may hold; 0 is a quarter of the machine's memory as DuckDB sees it.
 	ReaderMemoryBytes int64
+	// Queries bounds the pull queries that are open at once, 0 is 16.
+	Queries int
 	// TempDir is where pull queries spill; empty for nowhere.
 	TempDir string
 	// CheckpointDir is where the engine's state is saved; empty saves nothing, and all state is made from the log at each start.
 	CheckpointDir string
-	// Now and After are the clock; nil is time.Now and time.After.
-	Now   func() time.Time
-	After func(time.Duration) <-chan time.Time
 	// Metrics, Tracer and Node, which says what tidemill.nodes shows, may be nil.
 	Metrics *metrics.Database
 	Tracer  *trace.Tracer
 	Node    func() NodeInfo
+	// ReaderTempBytes bounds what they spill; 0 is nine tenths of what is free on the disk.
+	ReaderTempBytes int64
+	// Admission bounds what clients have sent and the log has not taken yet; nil is 256 MiB for this database.
+	Admission *admission.Budget
+	// Now and After are the clock; nil is time.Now and time.After.
+	Now   func() time.Time
+	After func(time.Duration) <-chan time.Time
+	// Elapsed is a clock that nobody sets, for what must not suffer when Now jumps; nil follows Now where that is given, and is the system's otherwise.
+	Elapsed func() time.Duration
+	// DedupeWindow is how long identities of events and requests are remembered where a relation does not say; 0 is ten minutes.
+	DedupeWindow time.Duration
 }
 
 // Database is the one door to a database. It is safe for concurrent use.
@@ -64,6 +77,7 @@ type Database struct {
 	metrics *metrics.Database
 	node    func() NodeInfo
 	health  health
+	steady  *steadyClock
 
 	catalog   *catalog.Catalog
 	planner   *duck.Planner
@@ -74,7 +88,8 @@ type Database struct {
 	hub       *hub.Hub
 	plans     planCache
 	system    map[string]*systemRelation
-	dedupe    dedupe
+	dedupe    dedupeMemory
+	admission *admission.Budget
 	rejects   *sideStream
 	late      *sideStream
 	shared    sharedViews
@@ -88,6 +103,7 @@ type Database struct {
 
 	verifications verifications
 	txMu          sync.Mutex // orders transactions over several topics
+	declaredMu    sync.Mutex // orders transactions with streams that declare what tells their events apart
 
 	storedMu sync.RWMutex
 	stored   map[uint64]*stored
@@ -113,14 +129,31 @@ func OpenDatabase(ctx context.Context, o DatabaseOptions) (*Database, error) {
 }
 
 func openDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err error) {
-	if o.Now == nil {
+	if o.Elapsed == nil {
+		now := time.Now
+		if o.Now != nil {
+			now = o.Now
+		}
+		began := now()
+		o.Elapsed = func() time.Duration { return now().Sub(began) }
+	}
+	system := o.Now == nil
+	if system {
 		o.Now = time.Now
+	}
+	if o.DedupeWindow <= 0 {
+		o.DedupeWindow = defaultDedupeWindow
 	}
 	if o.Metrics == nil {
 		o.Metrics = &metrics.Database{}
 	}
 	db = &Database{metrics: o.Metrics, node: o.Node, name: o.Name, log: o.Log, logger: o.Logger, workers: max(1, o.Workers), now: o.Now, catalog: catalog.New(), stored: map[uint64]*stored{},
 		rejects: newRejects(), late: newLateRows(), times: map[uint64]map[string][]*plan.Expr{}, keyed: map[uint64]*plan.KeyedTime{}}
+	if db.admission = o.Admission; db.admission == nil {
+		db.admission = admission.New(admissionBytes)
+	}
+	db.dedupe.most = dedupeBytesMax
+	db.dedupe.window, db.dedupe.elapsed = min(o.DedupeWindow, maxDedupeWindow), o.Elapsed
 	defer func() {
 		if err != nil {
 			db.Close()
@@ -139,10 +172,17 @@ func openDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 			return nil, err
 		}
 	}
+	least := time.Time{}
+	if system { // a clock that is given is what tests say it is
+		if least, err = db.newestRecord(ctx); err != nil {
+			return nil, err
+		}
+	}
+	db.steady = newSteadyClock(o.Now, o.Elapsed, least.Add(time.Microsecond))
 	db.hub = hub.New(db, o.Metrics.Subscriptions)
-	db.engine = engine.New(engine.Options{Log: o.Log, Logger: o.Logger, Workers: db.workers, Epoch: uint64(o.Now().UnixMicro()),
+	db.engine = engine.New(engine.Options{Log: o.Log, Logger: o.Logger, Workers: db.workers, Epoch: uint64(db.steady.now().UnixMicro()),
 		Committed: func(tx record.TxID) bool { return committed[tx] }, OnTick: db.hub.Tick, OnReject: db.rejectRows,
-		OnLate: db.noteLate, EventTime: db.eventTime, Now: o.Now, After: o.After, Checkpoints: journal, Metrics: o.Metrics.Ticks, Tracer: o.Tracer})
+		OnLate: db.noteLate, EventTime: db.eventTime, Now: db.steady.now, After: o.After, Checkpoints: journal, Metrics: o.Metrics.Ticks, Tracer: o.Tracer})
 	if journal != nil {
 		if err := db.engine.Recover(); err != nil {
 			return nil, err
@@ -154,6 +194,9 @@ func openDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 	unsaved, err := db.restore(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if err := db.restoreIdentities(ctx, committed); err != nil {
+		return nil, fmt.Errorf("reading back which events were stored: %w", err)
 	}
 	if err := db.engine.Start(ctx); err != nil {
 		return nil, fmt.Errorf("replaying the log: %w", err)
@@ -183,7 +226,7 @@ func (db *Database) openDuck(o DatabaseOptions) (err error) {
 	if db.planner, err = duck.OpenPlanner(duck.PlannerOptions{}); err != nil {
 		return err
 	}
-	if db.reader, err = duck.OpenReader(duck.ReaderOptions{Threads: db.workers, MemoryLimitBytes: o.ReaderMemoryBytes, TempDir: o.TempDir}); err != nil {
+	if db.reader, err = duck.OpenReader(duck.ReaderOptions{Threads: db.workers, Connections: o.Queries, MemoryLimitBytes: o.ReaderMemoryBytes, TempDir: o.TempDir, TempBytes: o.ReaderTempBytes}); err != nil {
 		return err
 	}
 	if db.evaluator, err = duck.OpenEvaluator(); err != nil {
@@ -219,8 +262,8 @@ func (f classedFunc) Eval(args []row.Vec, n int) (row.Vec, error) {
 
 // readHistory folds the catalog's changelog and returns the committed transactions.
 func (db *Database) readHistory(ctx context.Context) (map[record.TxID]bool, error) {
-	for _, topic := range []string{catalogTopic, txTopic} {
-		if err := db.log.Create(ctx, topic, log.TopicConfig{Partitions: 1}); err != nil && !errors.Is(err, log.ErrTopicExists) {
+	for topic, most := range map[string]int64{catalogTopic: 0, txTopic: 0, identitiesTopic: identitiesBytes} {
+		if err := db.log.Create(ctx, topic, log.TopicConfig{Partitions: 1, MaxBytes: most}); err != nil && !errors.Is(err, log.ErrTopicExists) {
 			return nil, fmt.Errorf("creating topic %s: %w", topic, err)
 		}
 	}
@@ -243,6 +286,24 @@ func (db *Database) readHistory(ctx context.Context) (map[record.TxID]bool, erro
 		return nil
 	})
 	return committed, err
+}
+
+// newestRecord is a time that no record of the log is after.
+func (db *Database) newestRecord(ctx context.Context) (newest time.Time, err error) {
+	topics, err := db.log.Topics(ctx)
+	if err != nil {
+		return newest, err
+	}
+	for t := range topics {
+		b, err := db.log.Bounds(ctx, t)
+		if err != nil {
+			return newest, fmt.Errorf("finding the end of topic %s: %w", t, err)
+		}
+		if b.Newest.After(newest) {
+			newest = b.Newest
+		}
+	}
+	return newest, nil
 }
 
 func (db *Database) readTopic(ctx context.Context, topic string, take func([]byte) error) error {
@@ -322,7 +383,7 @@ func (db *Database) undefine(r *catalog.Relation) error {
 
 // openStored makes a stream or table readable and writable.
 func (db *Database) openStored(r *catalog.Relation, started bool) error {
-	s, err := newStored(r, nil)
+	s, err := db.newStored(r, nil)
 	if err != nil {
 		return err
 	}
@@ -344,6 +405,12 @@ func (db *Database) storedOf(r *catalog.Relation) *stored {
 	defer db.storedMu.RUnlock()
 	return db.stored[r.ID]
 }
+
+// admissionBytes bounds the writes of a database that is given no budget.
+const admissionBytes = 256 << 20
+
+// Admission bounds what clients have sent and the log has not taken yet.
+func (db *Database) Admission() *admission.Budget { return db.admission }
 
 // Name is the database's name.
 func (db *Database) Name() string { return db.name }

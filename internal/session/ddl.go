@@ -533,6 +533,9 @@ func (db *Database) dropOne(ctx context.Context, r *catalog.Relation) error {
 	}
 	if r.Stored() {
 		db.storedMu.Lock()
+		if s := db.stored[r.ID]; s != nil {
+			s.dedupe.release()
+		}
 		delete(db.stored, r.ID)
 		db.storedMu.Unlock()
 		err = errors.Join(err, db.log.Delete(ctx, r.Topic()))

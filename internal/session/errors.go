@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"github.com/tidemill/tidemill/internal/duck"
@@ -35,7 +36,7 @@ func userError(err error) error {
 	case errors.As(err, &d):
 		return duckError(d)
 	case errors.Is(err, log.ErrUnavailable):
-		return fault.New(fault.DiskFull, "the log takes no writes now").WithDetail("%s", err.Error()).WithHint("reads go on; writes are taken again once the storage works").Wrap(err)
+		return unavailable(err)
 	case errors.Is(err, log.ErrTooLarge):
 		return fault.New(fault.LimitExceeded, "an event is too large").WithDetail("%s", err.Error()).Wrap(err)
 	case errors.Is(err, log.ErrCorrupt):
@@ -50,10 +51,27 @@ func userError(err error) error {
 	return err
 }
 
+// unavailable is the error of a write that the log's storage does not take.
+func unavailable(err error) error {
+	code, why := fault.IOError, "its storage fails"
+	if low := strings.ToLower(err.Error()); errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || strings.Contains(low, "no space left") || strings.Contains(low, "quota exceeded") {
+		code, why = fault.DiskFull, "the disk is full"
+	}
+	return fault.New(code, "the log takes no writes now: %s", why).WithDetail("%s", err.Error()).
+		WithHint("reads go on; writes are taken again by themselves once the storage works").Wrap(err)
+}
+
 func duckError(d *duck.Error) error {
 	code, ok := duckCodes[d.Kind]
 	if !ok {
 		code = fault.Internal
+	}
+	if d.Kind == duck.KindBusy {
+		return fault.New(fault.Overloaded, "%s", d.Message).WithHint("close cursors and results that are no longer read; --queries raises the bound").Wrap(d)
+	}
+	if d.Kind == duck.KindOutOfMemory {
+		return fault.New(fault.OutOfMemory, "the query needs more memory than queries may take").WithDetail("%s", d.Message).
+			WithHint("read, group or sort less; --query-memory raises what queries may take together, --query-temp what they may spill to disk").Wrap(d)
 	}
 	low := strings.ToLower(d.Message)
 	switch {

@@ -1,22 +1,23 @@
 package session
 
 import (
-	"container/list"
 	"context"
 	"encoding/base64"
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/tidemill/tidemill/internal/admission"
 	"github.com/tidemill/tidemill/internal/catalog"
 	"github.com/tidemill/tidemill/internal/engine"
 	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/ingest"
 	"github.com/tidemill/tidemill/internal/metrics"
+	"github.com/tidemill/tidemill/internal/record"
 	"github.com/tidemill/tidemill/internal/row"
 	"github.com/tidemill/tidemill/internal/sql"
+	"github.com/tidemill/tidemill/internal/token"
 	"github.com/tidemill/tidemill/internal/trace"
 	"github.com/tidemill/tidemill/internal/view"
 )
@@ -42,39 +43,40 @@ func (s *Session) Ingest(ctx context.Context, relation string, body io.Reader, o
 	if o.Delete && (rel.Kind != catalog.Table || len(rel.Key) == 0) {
 		return IngestResult{}, fault.New(fault.WrongObjectType, "rows can be deleted only from a table with a primary key, %q is not one", rel.Name)
 	}
-	if o.IdempotencyKey != "" {
-		done, answer, err := db.dedupe.begin(ctx, rel.ID, o.IdempotencyKey, db.now())
-		if err != nil || done == nil {
-			return answer, err
-		}
-		r, err := s.ingest(ctx, rel, body, o)
-		done(r, err)
-		return r, err
-	}
-	return s.ingest(ctx, rel, body, o)
-}
-
-func (s *Session) ingest(ctx context.Context, rel *catalog.Relation, events io.Reader, o IngestOptions) (r IngestResult, err error) {
-	db := s.db
-	began, door, body := time.Now(), s.door(), &countedBody{Reader: events}
-	defer func() { door.Failed(err) }()
-	if sized, is := events.(interface{ Len() int }); is {
-		o.BodyBytes = int64(sized.Len())
-	}
 	to := db.storedOf(rel)
 	if to == nil {
 		return IngestResult{}, fault.New(fault.UndefinedTable, "%s %q was dropped", rel.Kind, rel.Name)
 	}
-	rel = to.def
+	if sized, is := body.(interface{ Len() int }); is {
+		o.BodyBytes = int64(sized.Len())
+	}
+	in := admission.NewBody(ctx, body, s.lease, o.BodyBytes)
+	defer func() { s.lease.Shrink(in.Taken()) }()
+	body = in
+	if o.IdempotencyKey != "" {
+		return s.ingestOnce(ctx, to, body, o)
+	}
+	return s.ingest(ctx, to, body, o, nil)
+}
+
+func (o *IngestOptions) bodyMax() int64 {
+	if o.MaxBytes > 0 {
+		return o.MaxBytes
+	}
+	return bodyBytesMax
+}
+
+// ingest reads and stores events. once, if not nil, is the request that they came with, which is stored with them.
+func (s *Session) ingest(ctx context.Context, to *stored, events io.Reader, o IngestOptions, once *record.Request) (r IngestResult, err error) {
+	db, rel := s.db, to.def
+	began, door, body := time.Now(), s.door(), &countedBody{Reader: events}
+	defer func() { door.Failed(err) }()
 	defaults, err := db.defaultsOf(ctx, rel)
 	if err != nil {
 		return IngestResult{}, err
 	}
 	f := &ingest.Format{ContentType: o.ContentType, Columns: rel.Columns, Defaults: defaults, Table: rel.Kind == catalog.Table, Delete: o.Delete,
-		Key: rel.Key, CloudEvent: o.CloudEvent, BodyBytesMax: bodyBytesMax, EventBytesMax: eventBytesMax, BodyBytes: o.BodyBytes}
-	if o.MaxBytes > 0 {
-		f.BodyBytesMax = o.MaxBytes
-	}
+		Key: rel.Key, CloudEvent: o.CloudEvent, BodyBytesMax: o.bodyMax(), EventBytesMax: eventBytesMax, BodyBytes: o.BodyBytes}
 	_, span := trace.Start(ctx, "decode")
 	d, err := ingest.Decode(body, f)
 	span.Set("tidemill.bytes", body.n).End(err)
@@ -87,6 +89,13 @@ func (s *Session) ingest(ctx context.Context, rel *catalog.Relation, events io.R
 	for _, e := range d.Errors[:min(len(d.Errors), errorsShown)] {
 		r.Errors = append(r.Errors, IngestError{Index: e.Index, Code: e.Code, Column: e.Column, Message: e.Message})
 	}
+	w := write{to: to, rows: d.Rows}
+	if once != nil {
+		if once.Answer, err = storedAnswer(r); err != nil {
+			return IngestResult{}, err
+		}
+		w.ids.Request = once
+	}
 	if rel.Kind == catalog.Table {
 		if err := to.acquire(ctx); err != nil {
 			return IngestResult{}, userError(err)
@@ -94,7 +103,13 @@ func (s *Session) ingest(ctx context.Context, rel *catalog.Relation, events io.R
 		defer to.release()
 	}
 	// A client that goes while its events are stored, or only closes its side, may come back with the same ones: whether they are there must be known.
-	ps, err := db.appendNew(context.WithoutCancel(ctx), to, d)
+	var ps []token.Position
+	ctx = context.WithoutCancel(ctx)
+	if d.IDs != nil && len(rel.DedupeKey) == 0 {
+		ps, err = db.appendNew(ctx, w, eventIDs(d.IDs))
+	} else {
+		ps, err = db.append(ctx, []write{w})
+	}
 	if err != nil {
 		return IngestResult{}, userError(err)
 	}
@@ -135,96 +150,6 @@ func (db *Database) noteRejected(rel *catalog.Relation, d *ingest.Decoded) {
 		out[i] = reject{at: now, relation: rel.Name, source: "ingest", code: e.Code, column: e.Column, message: e.Message, event: strings.ToValidUTF8(string(e.Event), "�")}
 	}
 	db.noteRejects(out...)
-}
-
-const (
-	// dedupeWindow is how long an identity is remembered, dedupeMax how many are at most.
-	dedupeWindow = 10 * time.Minute
-	dedupeMax    = 1_000_000
-)
-
-// dedupe remembers the identities of requests and events, with the answers to requests.
-type dedupe struct {
-	mu    sync.Mutex
-	known map[identity]*list.Element
-	order list.List // of *remembered, oldest first
-}
-
-type identity struct {
-	relation uint64
-	key      string
-}
-
-type remembered struct {
-	id     identity
-	at     time.Time
-	ended  chan struct{} // closed when answer and failed are valid; shared by the events of a request
-	answer IngestResult
-	failed bool
-}
-
-func (d *dedupe) trimLocked(now time.Time) {
-	for e := d.order.Front(); e != nil; e = d.order.Front() {
-		r := e.Value.(*remembered)
-		if now.Sub(r.at) < dedupeWindow && d.order.Len() <= dedupeMax {
-			return
-		}
-		d.forgetLocked(r)
-	}
-}
-
-func (d *dedupe) forgetLocked(r *remembered) {
-	if e := d.known[r.id]; e != nil && e.Value == r {
-		d.order.Remove(e)
-		delete(d.known, r.id)
-	}
-}
-
-func (d *dedupe) addLocked(r *remembered) {
-	if d.known == nil {
-		d.known = map[identity]*list.Element{}
-	}
-	d.known[r.id] = d.order.PushBack(r)
-}
-
-// begin notes the key of a request. If it is new, done must be called with the outcome; a failed request is forgotten. Otherwise
-// done is nil and answer is that of the first request, which is waited for.
-func (d *dedupe) begin(ctx context.Context, relation uint64, key string, now time.Time) (done func(IngestResult, error), answer IngestResult, err error) {
-	if len(key) > 256 {
-		return nil, answer, fault.New(fault.InvalidParameterValue, "the Idempotency-Key has %d bytes, at most 256", len(key))
-	}
-	id := identity{relation, "request:" + key}
-	for {
-		d.mu.Lock()
-		d.trimLocked(now)
-		e := d.known[id]
-		if e == nil {
-			r := &remembered{id: id, at: now, ended: make(chan struct{})}
-			d.addLocked(r)
-			d.mu.Unlock()
-			return func(res IngestResult, err error) { d.finish(r, res, err) }, answer, nil
-		}
-		d.mu.Unlock()
-		r := e.Value.(*remembered)
-		select {
-		case <-r.ended:
-		case <-ctx.Done():
-			return nil, answer, ctx.Err()
-		}
-		if !r.failed {
-			return nil, r.answer, nil
-		}
-	}
-}
-
-func (d *dedupe) finish(r *remembered, res IngestResult, err error) {
-	d.mu.Lock()
-	r.answer, r.failed = res, err != nil
-	if r.failed {
-		d.forgetLocked(r)
-	}
-	d.mu.Unlock()
-	close(r.ended)
 }
 
 // Lookup reads a view or table by key; see door.
@@ -432,6 +357,9 @@ func (s *Session) copy(ctx context.Context, whole string, st *sql.Copy) (*Result
 	return r, nil
 }
 
+// copyStep is by how much a COPY's part of what the node holds of writes grows at least.
+const copyStep = 256 << 10
+
 func (s *Session) copyFrom(ctx context.Context, whole string, st *sql.Copy, format CopyFormat) (*Result, error) {
 	to, err := s.db.writable(whole, st.Target, "insert into")
 	if err != nil {
@@ -452,9 +380,27 @@ func (s *Session) copyFrom(ctx context.Context, whole string, st *sql.Copy, form
 	}
 	r := &Result{tag: "COPY 0"}
 	in := &CopyIn{Columns: schema, Format: format}
-	in.write = func(_ context.Context, data []byte) error { return userError(parser.Write(data)) }
-	in.abort = func() { parser = nil }
+	held, used := int64(0), int64(0)
+	release := func() {
+		s.lease.Shrink(held)
+		held, used = 0, 0
+	}
+	in.write = func(ctx context.Context, data []byte) error {
+		if used += int64(len(data)); used > held {
+			more := max(copyStep, used-held)
+			if err := s.lease.Grow(ctx, more); err != nil {
+				return err
+			}
+			held += more
+		}
+		return userError(parser.Write(data))
+	}
+	in.abort = func() {
+		parser = nil
+		release()
+	}
 	in.finish = func(ctx context.Context) (int64, error) {
+		defer release()
 		b, err := parser.Finish()
 		if err != nil {
 			return 0, userError(err)
@@ -478,13 +424,13 @@ func (s *Session) copyRows(ctx context.Context, to *stored, columns []int, b *ro
 		return nil, err
 	}
 	if len(to.def.Key) == 0 {
-		return s.write(ctx, []write{{to, rows}}, "")
+		return s.write(ctx, []write{{to: to, rows: rows}}, "")
 	}
 	return s.exclusively(ctx, to, func() (*Result, error) {
 		checked, err := s.db.resolveConflicts(ctx, &sql.Insert{}, to, rows, s.pending)
 		if err != nil {
 			return nil, err
 		}
-		return s.write(ctx, []write{{to, checked}}, "")
+		return s.write(ctx, []write{{to: to, rows: checked}}, "")
 	})
 }

@@ -398,7 +398,7 @@ func (s *Session) insert(ctx context.Context, whole string, st *sql.Insert, p *i
 		if err != nil {
 			return nil, err
 		}
-		return s.writeReturning(ctx, []write{{p.to, b}}, fmt.Sprintf("INSERT 0 %d", b.Len), p.returning, b)
+		return s.writeReturning(ctx, []write{{to: p.to, rows: b}}, fmt.Sprintf("INSERT 0 %d", b.Len), p.returning, b)
 	}
 	return s.exclusively(ctx, p.to, func() (*Result, error) {
 		b, err := db.insertRows(ctx, whole, st, p, args, s.pending)
@@ -408,6 +408,6 @@ func (s *Session) insert(ctx context.Context, whole string, st *sql.Insert, p *i
 		if b, err = db.resolveConflicts(ctx, st, p.to, b, s.pending); err != nil {
 			return nil, err
 		}
-		return s.writeReturning(ctx, []write{{p.to, b}}, fmt.Sprintf("INSERT 0 %d", b.Len), p.returning, b)
+		return s.writeReturning(ctx, []write{{to: p.to, rows: b}}, fmt.Sprintf("INSERT 0 %d", b.Len), p.returning, b)
 	})
 }

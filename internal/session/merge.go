@@ -270,7 +270,7 @@ func (s *Session) merge(ctx context.Context, p *mergePlan, args []row.Value) (*R
 		}
 		ops := row.Concat([]*row.Batch{weighted(old, -1), weighted(now, 1)})
 		rows := row.Concat([]*row.Batch{now, typed(1, shown)})
-		return s.writeReturning(ctx, []write{{p.to, ops}}, fmt.Sprintf("MERGE %d", len(come)+len(shown)), p.returning, rows)
+		return s.writeReturning(ctx, []write{{to: p.to, rows: ops}}, fmt.Sprintf("MERGE %d", len(come)+len(shown)), p.returning, rows)
 	})
 }
 

@@ -38,13 +38,21 @@ func setOption(r *catalog.Relation, o sql.Option) error {
 		if !stream {
 			return fault.New(fault.InvalidParameterValue, "a table's key is its PRIMARY KEY")
 		}
-		for name := range strings.SplitSeq(o.Value, ",") {
-			at := r.Columns.Index(strings.TrimSpace(name))
-			if at < 0 {
-				return fault.New(fault.UndefinedColumn, "the key's column %q is not a column of the stream", strings.TrimSpace(name))
-			}
-			r.PartitionKey = append(r.PartitionKey, at)
+		var err error
+		r.PartitionKey, err = optionColumns(r, "key", o.Value)
+		return err
+	case "dedupe":
+		if !stream {
+			return fault.New(fault.InvalidParameterValue, "a table's rows are told apart by its PRIMARY KEY").WithHint("dedupe is an option of streams")
 		}
+		var err error
+		r.DedupeKey, err = optionColumns(r, "dedupe key", o.Value)
+		return err
+	case "dedupe_window":
+		if d, err := parseDuration(o.Value); err != nil || d <= maxDedupeWindow {
+			return err
+		}
+		return fault.New(fault.InvalidParameterValue, "dedupe_window is %q, at most %s", o.Value, maxDedupeWindow)
 	case "partitions":
 		n, err := strconv.Atoi(o.Value)
 		if err != nil || n < 1 || n > 1024 {
@@ -79,9 +87,21 @@ func setOption(r *catalog.Relation, o sql.Option) error {
 		}
 	default:
 		return fault.New(fault.InvalidParameterValue, "there is no option %q", o.Key).
-			WithHint("options are key, partitions, retention, retention_bytes, durability, storage, and of a stream with a watermark idle_timeout and future_limit")
+			WithHint("options are key, partitions, retention, retention_bytes, durability, storage, dedupe, dedupe_window, and of a stream with a watermark idle_timeout and future_limit")
 	}
 	return nil
+}
+
+// optionColumns reads a list of columns, divided by commas.
+func optionColumns(r *catalog.Relation, what, list string) (at []int, err error) {
+	for name := range strings.SplitSeq(list, ",") {
+		i := r.Columns.Index(strings.TrimSpace(name))
+		if i < 0 {
+			return nil, fault.New(fault.UndefinedColumn, "the %s's column %q is not a column of the stream", what, strings.TrimSpace(name))
+		}
+		at = append(at, i)
+	}
+	return at, nil
 }
 
 // setViewOptions reads WITH (…) of a materialized view.

@@ -2,14 +2,17 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tidemill/tidemill/internal/catalog"
 	"github.com/tidemill/tidemill/internal/duck"
 	"github.com/tidemill/tidemill/internal/engine"
 	"github.com/tidemill/tidemill/internal/fault"
+	"github.com/tidemill/tidemill/internal/log"
 	"github.com/tidemill/tidemill/internal/plan"
 	"github.com/tidemill/tidemill/internal/row"
 	"github.com/tidemill/tidemill/internal/sql"
@@ -259,15 +262,16 @@ func (db *Database) readOnce(ctx context.Context, p *selectPlan, args []row.Valu
 			return r, nil
 		}
 	}
-	rows, err := db.reader.Query(ctx, p.text, args, newSources(ctx, db, snap, p.relations, pending))
+	src := newSources(ctx, db, snap, p.relations, pending)
+	rows, err := db.reader.Query(ctx, p.text, args, src)
 	if err != nil {
 		snap.Close()
-		return nil, userError(err)
+		return nil, userError(src.cause(err))
 	}
 	r := &Result{Columns: p.columns, tag: "SELECT", token: db.readToken(snap.Tick)}
 	r.next = func(ctx context.Context) (*row.Batch, error) {
 		b, err := rows.Next(ctx)
-		return b, userError(err)
+		return b, userError(src.cause(err))
 	}
 	r.close = func() {
 		rows.Close()
@@ -318,6 +322,8 @@ type sources struct {
 	relations map[string]*catalog.Relation
 	// pending are the writes of the transaction block that asks.
 	pending []write
+	// damaged is the first error that tells of damage: DuckDB hands on only its text.
+	damaged atomic.Pointer[error]
 }
 
 func newSources(ctx context.Context, db *Database, snap *engine.Snapshot, relations []uint64, pending []write) *sources {
@@ -330,8 +336,44 @@ func newSources(ctx context.Context, db *Database, snap *engine.Snapshot, relati
 	return s
 }
 
+// cause returns the error behind one of a query.
+func (s *sources) cause(err error) error {
+	if damaged := s.damaged.Load(); err != nil && damaged != nil {
+		return *damaged
+	}
+	return err
+}
+
+func (s *sources) note(err error) {
+	if errors.Is(err, log.ErrCorrupt) {
+		s.damaged.CompareAndSwap(nil, &err)
+	}
+}
+
+// notedIterator tells its sources of damage.
+type notedIterator struct {
+	duck.Iterator
+	of *sources
+}
+
+// Next implements duck.Iterator.
+func (i *notedIterator) Next() (*row.Batch, error) {
+	b, err := i.Iterator.Next()
+	i.of.note(err)
+	return b, err
+}
+
 // Scan implements duck.Sources.
 func (s *sources) Scan(relation string, columns []int) (duck.Iterator, error) {
+	it, err := s.scan(relation, columns)
+	if err != nil {
+		s.note(err)
+		return nil, err
+	}
+	return &notedIterator{it, s}, nil
+}
+
+func (s *sources) scan(relation string, columns []int) (duck.Iterator, error) {
 	if sys := s.db.system[catalog.Fold(relation)]; sys != nil {
 		return sys.scan(s.ctx, s.db, columns)
 	}

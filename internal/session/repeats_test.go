@@ -20,8 +20,10 @@ import (
 type faulty struct {
 	log.Log
 	fail atomic.Bool
-	gate atomic.Pointer[chan struct{}]
-	came chan struct{} // an append waits at the gate
+	// failTopic is a topic whose appends fail.
+	failTopic atomic.Value
+	gate      atomic.Pointer[chan struct{}]
+	came      chan struct{} // an append waits at the gate
 }
 
 func (f *faulty) Append(ctx context.Context, topic string, group []log.Entry) (log.Offset, error) {
@@ -29,7 +31,7 @@ func (f *faulty) Append(ctx context.Context, topic string, group []log.Entry) (l
 		f.came <- struct{}{}
 		<-*g
 	}
-	if f.fail.Load() {
+	if name, _ := f.failTopic.Load().(string); f.fail.Load() || name == topic {
 		return 0, fmt.Errorf("the disk is full: %w", log.ErrUnavailable)
 	}
 	at, err := f.Log.Append(context.WithoutCancel(ctx), topic, group)

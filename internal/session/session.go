@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/tidemill/tidemill/internal/admission"
 	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/log"
 	"github.com/tidemill/tidemill/internal/plan"
@@ -30,6 +32,10 @@ type Session struct {
 
 	// own are the positions of this session's writes, which its reads wait for.
 	own *Writes
+
+	// lease is this client's part of what the node holds of writes; pendingBytes of it are for those of the open block.
+	lease        *admission.Lease
+	pendingBytes int64
 }
 
 // Writes remembers how far relations were written, so that reads can wait for it. Sessions that share one see each other's
@@ -105,7 +111,11 @@ func (db *Database) NewSession(o Options) *Session {
 	if own == nil {
 		own = &Writes{}
 	}
-	return &Session{db: db, opts: o, tx: TxIdle, settings: map[string]string{}, own: own}
+	lease := o.Lease
+	if lease == nil {
+		lease = db.admission.NewLease(0)
+	}
+	return &Session{db: db, opts: o, tx: TxIdle, settings: map[string]string{}, own: own, lease: lease}
 }
 
 // Database returns the session's database.
@@ -121,6 +131,12 @@ func (s *Session) Fail() {
 	}
 }
 
+// Body returns a reader of what the client sends that counts against what the node holds of writes, until the session is closed. said is how much there will
+// be, if that is known.
+func (s *Session) Body(ctx context.Context, from io.Reader, said int64) io.Reader {
+	return admission.NewBody(ctx, from, s.lease, max(0, said))
+}
+
 // Mark is the place that the transaction block has come to; see ReturnTo.
 func (s *Session) Mark() int { return len(s.pending) }
 
@@ -134,7 +150,10 @@ func (s *Session) ReturnTo(mark int) {
 }
 
 // Close ends the session: an open transaction is rolled back.
-func (s *Session) Close() { s.endTx() }
+func (s *Session) Close() {
+	s.endTx()
+	s.lease.Release()
+}
 
 // Prepare parses and binds one statement; see door. An error fails an open transaction block.
 func (s *Session) Prepare(ctx context.Context, text string, params []row.Type) (*Prepared, error) {
@@ -214,7 +233,7 @@ func (s *Session) Execute(ctx context.Context, p *Prepared, args []row.Value) (*
 	if s.tx == TxFailed && !endsTx(p.bound.stmt) {
 		return nil, fault.New(fault.FailedTransaction, "the transaction has failed: statements are ignored until it ends").WithHint("ROLLBACK")
 	}
-	r, err := s.execute(ctx, p, args)
+	r, err := s.timed(ctx, p, func(ctx context.Context) (*Result, error) { return s.execute(ctx, p, args) })
 	if err != nil {
 		return nil, s.failed(err)
 	}
@@ -270,7 +289,7 @@ func (s *Session) executeOnce(ctx context.Context, p *Prepared, args []row.Value
 		if r, err = s.db.runSelect(ctx, b.sel, args, s.pending); err != nil {
 			return nil, err
 		}
-		return r.time(s.db.metrics.Queries, began), nil
+		return s.bounded(r).time(s.db.metrics.Queries, began), nil
 	case *sql.Insert:
 		return s.insert(ctx, b.text, st, b.insert, args)
 	case *sql.Update, *sql.Delete:
@@ -370,8 +389,18 @@ func (db *Database) awaitWrites(ctx context.Context, w *Writes) error {
 
 // write stores rows now or, in a transaction block, at COMMIT.
 func (s *Session) write(ctx context.Context, ws []write, tag string) (*Result, error) {
+	size := int64(0)
+	for _, w := range ws {
+		if w.rows != nil {
+			size += w.rows.Size()
+		}
+	}
+	if err := s.lease.Grow(ctx, size); err != nil {
+		return nil, err
+	}
 	if s.tx != TxOpen {
 		began := time.Now()
+		defer s.lease.Shrink(size)
 		ps, err := s.db.append(ctx, ws)
 		if err != nil {
 			s.door().Failed(err)
@@ -381,6 +410,7 @@ func (s *Session) write(ctx context.Context, ws []write, tag string) (*Result, e
 		s.countWrites(ws, began)
 		return &Result{tag: tag, token: s.db.writeToken(ps)}, nil
 	}
+	s.pendingBytes += size // until the block ends, however
 	n := 0
 	for _, w := range slices.Concat(s.pending, ws) {
 		n += w.rows.Len
@@ -417,6 +447,8 @@ func (s *Session) readAt(to *stored, last log.Offset) {
 
 func (s *Session) endTx() {
 	s.tx, s.pending, s.reads = TxIdle, nil, nil
+	s.lease.Shrink(s.pendingBytes)
+	s.pendingBytes = 0
 }
 
 func (s *Session) transaction(ctx context.Context, st sql.Statement) (*Result, error) {
@@ -442,7 +474,10 @@ func (s *Session) transaction(ctx context.Context, st sql.Statement) (*Result, e
 		return &Result{tag: "COMMIT"}, nil
 	}
 	ws, reads := s.pending, s.reads
+	held := s.pendingBytes
+	s.pendingBytes = 0
 	s.endTx()
+	defer s.lease.Shrink(held)
 	return s.commit(ctx, ws, reads)
 }
 

@@ -25,6 +25,10 @@ func (s *Session) Setting(name string) (string, bool) {
 	switch name {
 	case afterSetting:
 		return "", true
+	case timeoutSetting:
+		return fmt.Sprintf("%dms", s.opts.Limits.Time.Milliseconds()), true
+	case resultBytesSetting:
+		return fmt.Sprint(s.opts.Limits.ResultBytes), true
 	case "tidemill.workers":
 		return fmt.Sprint(s.db.workers), true
 	}
@@ -43,6 +47,9 @@ func (s *Session) Set(name, value string) error {
 	if _, there := s.settings[name]; !there && len(s.settings) >= settingsMax {
 		return fault.New(fault.LimitExceeded, "a session has at most %d settings", settingsMax)
 	}
+	if err := checkLimit(name, value); err != nil {
+		return err
+	}
 	if name == afterSetting && value != "" {
 		if _, err := token.Parse(value); err != nil {
 			return userError(err)
@@ -55,10 +62,10 @@ func (s *Session) Set(name, value string) error {
 // knownSetting refuses the name of a setting that there is not. As in Postgres, a name with a dot belongs to whoever uses it.
 func knownSetting(name string) error {
 	switch {
-	case name == afterSetting:
+	case name == afterSetting, name == resultBytesSetting:
 		return nil
 	case strings.HasPrefix(name, "tidemill."):
-		return fault.New(fault.UndefinedObject, "there is no setting %q that can be set", name).WithHint("tidemill.after takes a token")
+		return fault.New(fault.UndefinedObject, "there is no setting %q that can be set", name).WithHint("tidemill.after takes a token, tidemill.result_bytes a number")
 	case strings.Contains(name, ".") || clientSetting(name):
 		return nil
 	}

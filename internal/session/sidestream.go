@@ -95,7 +95,7 @@ func (db *Database) writeSide(ctx context.Context, s *sideStream) {
 		for _, r := range rows {
 			w.add(r...)
 		}
-		if _, err := db.append(ctx, []write{{to, w.bb.Finish(w.n)}}); err != nil && ctx.Err() == nil {
+		if _, err := db.append(ctx, []write{{to: to, rows: w.bb.Finish(w.n)}}); err != nil && ctx.Err() == nil {
 			db.logger.Warn("rows of a stream of Tidemill's own could not be written", "stream", s.name, "count", len(rows), "error", err)
 		}
 	}

@@ -215,6 +215,10 @@ func settingsRows(_ context.Context, db *Database, w *rowWriter) error {
 	w.add("tidemill.database", db.name, "the database of this session")
 	w.add("tidemill.workers", fmt.Sprint(db.workers), "shards per operator")
 	w.add(afterSetting, "", "a token: reads wait until they can see what it stands for")
+	w.add(resultBytesSetting, "", "the most bytes of a query's rows; 0 is no bound")
+	w.add("tidemill.dedupe_window", db.dedupe.window.String(), "how long repeated events are known, where a relation does not say")
+	u := db.admission.Usage()
+	w.add("tidemill.inflight_bytes", fmt.Sprint(u.Max), "the most bytes of writes that are taken and not stored yet")
 	return nil
 }
 

@@ -143,7 +143,7 @@ func (v *verifications) note(db *Database, found *verification) []token.Position
 	to := db.storedOf(db.catalog.Get(verificationsName))
 	w := &rowWriter{bb: row.NewBatchBuilder(verificationColumns().Types(), 1)}
 	w.add(found.rel.Name, found.at.UnixMicro(), found.tick, found.isEqual(), found.rows, found.missing, found.unexpected, found.took.Milliseconds(), orNull(found.note))
-	ps, err := db.append(context.Background(), []write{{to, w.bb.Finish(1)}})
+	ps, err := db.append(context.Background(), []write{{to: to, rows: w.bb.Finish(1)}})
 	if err != nil {
 		db.logger.Warn("a verification could not be noted", "view", found.rel.Name, "error", err)
 	}

@@ -30,14 +30,15 @@ type stored struct {
 // storedWrites is what all versions of a stream or table have in common.
 type storedWrites struct {
 	// lock orders the statements that read the table before they write it.
-	lock chan struct{}
+	lock   chan struct{}
+	dedupe *dedupe
 
 	mu   sync.Mutex
 	last log.Offset // of the last write by this node
 }
 
 // newStored prepares to write a relation; before is the version before, nil for a new one.
-func newStored(def *catalog.Relation, before *stored) (*stored, error) {
+func (db *Database) newStored(def *catalog.Relation, before *stored) (*stored, error) {
 	c, err := row.NewCodec(def.Columns)
 	if err != nil {
 		return nil, fmt.Errorf("preparing to write %s: %w", def.Name, err)
@@ -46,7 +47,7 @@ func newStored(def *catalog.Relation, before *stored) (*stored, error) {
 	if def.Kind == catalog.Table {
 		key = def.Key
 	}
-	s := &stored{def: def, storedWrites: &storedWrites{lock: make(chan struct{}, 1)}}
+	s := &stored{def: def, storedWrites: &storedWrites{lock: make(chan struct{}, 1), dedupe: newDedupe(&db.dedupe, def)}}
 	if before != nil {
 		s.storedWrites = before.storedWrites
 	}
@@ -81,6 +82,7 @@ func (s *storedWrites) wrote(at log.Offset) {
 type write struct {
 	to   *stored
 	rows *row.Batch
+	ids  record.Identities // what tells a repeat of the rows
 }
 
 // current returns writes as those of the definitions there are now.
@@ -101,20 +103,25 @@ func (db *Database) current(writes []write) ([]write, error) {
 		if &out[0] == &writes[0] {
 			out = slices.Clone(writes) // results that are still open read the others
 		}
-		out[i] = write{now, c.Apply(w.rows)}
+		out[i] = write{now, c.Apply(w.rows), w.ids}
 	}
 	return out, nil
 }
 
-// append stores writes, all or none and all in one tick, and returns where they ended.
-func (db *Database) append(ctx context.Context, writes []write) ([]token.Position, error) {
-	now := db.now()
-	merged := mergeWrites(writes)
+// store stores writes to different relations, all or none and all in one tick, and returns where they ended.
+func (db *Database) store(ctx context.Context, writes []write) ([]token.Position, error) {
+	now := db.steady.now()
+	merged := slices.DeleteFunc(writes, func(w write) bool { return w.rows == nil || w.rows.Len == 0 })
 	if len(merged) == 0 {
 		return nil, nil
 	}
+	for _, w := range merged {
+		if err := db.markIdentified(ctx, w); err != nil {
+			return nil, err
+		}
+	}
 	if len(merged) == 1 {
-		entries, err := merged[0].to.target.Encode(merged[0].rows, now, record.TxID{}, false)
+		entries, err := merged[0].to.target.EncodeIdentified(merged[0].rows, now, record.TxID{}, false, &merged[0].ids)
 		if err != nil {
 			return nil, err
 		}
@@ -201,7 +208,7 @@ func (db *Database) appendTransaction(ctx context.Context, writes []write, now t
 }
 
 func (db *Database) appendPieces(ctx context.Context, w write, tx record.TxID, now time.Time) (log.Offset, error) {
-	entries, err := w.to.target.Encode(w.rows, now, tx, true)
+	entries, err := w.to.target.EncodeIdentified(w.rows, now, tx, true, &w.ids)
 	if err != nil {
 		return 0, err
 	}

@@ -73,8 +73,22 @@ func (b *lockedBuffer) String() string {
 // start runs `tidemill serve` and waits for its ready line.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, stderr: newLockedBuffer(), exited: make(chan error, 1)}
-	p.cmd = exec.Command(binary, append([]string{"serve", "--http", "127.0.0.1:0", "--pg", "127.0.0.1:0"}, args...)...)
+	return startCommand(t, exec.Command(binary, serveArgs(args)...))
+}
+
+// startLimited is start under a shell command that sets limits.
+func startLimited(t *testing.T, limits string, args ...string) *process {
+	t.Helper()
+	return startCommand(t, exec.Command("sh", append([]string{"-c", limits + ` && exec "$0" "$@"`, binary}, serveArgs(args)...)...))
+}
+
+func serveArgs(args []string) []string {
+	return append([]string{"serve", "--http", "127.0.0.1:0", "--pg", "127.0.0.1:0"}, args...)
+}
+
+func startCommand(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, stderr: newLockedBuffer(), exited: make(chan error, 1), cmd: cmd}
 	pipe, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ var order = [][]string{
 	{"internal/plan"},
 	{"internal/view", "internal/catalog", "internal/duck", "internal/log/jetlog", "internal/log/memlog", "internal/log/logtest"},
 	{"examples/greenhouse", "internal/log/jetlog/frame", "internal/checkpoint"},
-	{"internal/metrics"},
+	{"internal/metrics", "internal/admission"},
 	{"internal/sql", "internal/fault", "internal/token", "internal/record", "internal/log", "internal/row", "internal/trace", "internal/doctor"},
 }
 

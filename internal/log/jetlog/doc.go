@@ -30,8 +30,8 @@
 // frame that is missing although it is neither before the stream's first one nor behind its last is
 // an error (log.ErrCorrupt), as is one whose checksum or number is wrong. If the newest blocks are
 // damaged and the process then ends without closing the log, JetStream takes the stream to end where
-// the damage begins. That shows when a reader comes with a position above the end, as every reader
-// does that has been further: its error, too, is log.ErrCorrupt.
+// the damage begins. The file ENDS says how far each stream went (ends.go): reading beyond what is left is
+// log.ErrCorrupt, and so is appending, which would put other records in the place of the lost ones.
 //
 // # Relaxed and memory topics
 //

@@ -51,6 +51,7 @@ type Log struct {
 	mem        *memlog.Log
 	tails      tailCache
 	fetches    *semaphore.Weighted
+	ends       *ends // nil if MemoryOnly
 	probeFirst time.Duration
 
 	running   atomic.Pointer[embedded] // nil if MemoryOnly
@@ -126,6 +127,9 @@ func (l *Log) open() error {
 	}
 	if err := l.recover(e); err != nil {
 		e.stop()
+		if l.ends != nil {
+			err = errors.Join(err, l.ends.close())
+		}
 		return errors.Join(err, lock.Close())
 	}
 	l.lock = lock
@@ -208,7 +212,7 @@ func (l *Log) create(ctx context.Context, name string, c log.TopicConfig) error 
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.topics[name] = newTopic(l, name, s.Name, c, 1)
+	l.topics[name] = newTopic(l, name, s.Name, c, 1, time.Time{})
 	return nil
 }
 
@@ -246,11 +250,12 @@ func (l *Log) delete(ctx context.Context, name string) error {
 	delete(l.topics, name)
 	l.mu.Unlock()
 	t.retire()
+	l.ends.forget(t.stream)
 	err := l.dropStream(ctx, t.stream)
 	if err != nil {
 		// The stream is still there, and so is the topic, as if opened anew.
 		t.mu.Lock()
-		again := newTopic(l, name, t.stream, t.cfg, t.next)
+		again := newTopic(l, name, t.stream, t.cfg, t.next, t.newest)
 		t.mu.Unlock()
 		l.mu.Lock()
 		l.topics[name] = again
@@ -391,6 +396,9 @@ func (l *Log) close() error {
 	l.probing.Wait()
 	if e := l.server(); e != nil {
 		e.stop()
+	}
+	if l.ends != nil {
+		err = errors.Join(err, l.ends.close())
 	}
 	if l.lock != nil {
 		err = errors.Join(err, l.lock.Close())

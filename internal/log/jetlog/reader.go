@@ -59,6 +59,8 @@ func (t *topic) read(ctx context.Context, from, to log.Offset, fn func(log.Recor
 		}
 		n, end, wake := t.hotFrom(r.number, hot[:])
 		switch {
+		case wake != nil && r.number < t.lost:
+			return r.damaged(r.number, fmt.Errorf("it is missing, as are all up to frame %d: the storage has lost the end of what it had stored", t.lost-1))
 		case n > 0:
 			for i := range n {
 				if err := r.deliver(ctx, hot[i]); err != nil {
@@ -86,7 +88,7 @@ func (t *topic) read(ctx context.Context, from, to log.Offset, fn func(log.Recor
 func (r *reader) start(ctx context.Context, from log.Offset) error {
 	t := r.t
 	t.mu.Lock()
-	end := frame.Offset(t.next, 0)
+	end := frame.Offset(max(t.next, t.lost), 0)
 	if t.cfg.Relaxed {
 		end = frame.Offset(t.endLocked(), 0)
 	}
@@ -203,6 +205,9 @@ func (r *reader) skip(ctx context.Context, to uint64) error {
 }
 
 func (r *reader) damaged(number uint64, err error) error {
+	if file := blockOf(r.t.log.dir, r.t.stream, number); file != "" {
+		return fmt.Errorf("%w: frame %d at offset %d, in %s: %w", log.ErrCorrupt, number, frame.Offset(number, 0), file, err)
+	}
 	return fmt.Errorf("%w: frame %d at offset %d: %w", log.ErrCorrupt, number, frame.Offset(number, 0), err)
 }
 

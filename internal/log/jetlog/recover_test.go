@@ -207,7 +207,7 @@ func TestSameFrameTwice(t *testing.T) {
 	tp.mu.Lock()
 	f := tp.hot[0]
 	tp.mu.Unlock()
-	other := newTopic(l, "t", tp.stream, tp.cfg, 1) // a writer that does not know
+	other := newTopic(l, "t", tp.stream, tp.cfg, 1, time.Time{}) // a writer that does not know
 	defer other.link.close()
 	if err := other.publish(f); err != nil {
 		t.Errorf("a frame that is stored already: %v", err)

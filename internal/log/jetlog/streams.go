@@ -50,6 +50,7 @@ func (l *Log) recover(e *embedded) error {
 	if err := checkVersion(ctx, e, streams); err != nil {
 		return err
 	}
+	l.openEnds(streams)
 	for _, s := range streams {
 		if s.Config.Name == versionStream {
 			continue
@@ -74,9 +75,27 @@ func (l *Log) recover(e *embedded) error {
 		if l.topics[sc.Topic] != nil {
 			return fmt.Errorf("%w: topic %s has two streams", log.ErrCorrupt, sc.Topic)
 		}
-		l.topics[sc.Topic] = newTopic(l, sc.Topic, s.Config.Name, c, s.State.LastSeq+1)
+		t := newTopic(l, sc.Topic, s.Config.Name, c, s.State.LastSeq+1, s.State.LastTime)
+		if last := l.ends.last(t.stream); last > s.State.LastSeq {
+			t.lost = last + 1
+			t.broken = fmt.Errorf("%w: it ends at frame %d, but went to frame %d", log.ErrCorrupt, s.State.LastSeq, last)
+			l.logger.Error("a topic has lost its end", "topic", t.name, "first", t.next, "last", last, "file", blockOf(l.dir, t.stream, t.next))
+		}
+		l.topics[sc.Topic] = t
 	}
 	return nil
+}
+
+// openEnds opens the file with the ends of the streams. Without it the log works, but does not miss what is lost at the end of a topic.
+func (l *Log) openEnds(streams []*jetstream.StreamInfo) {
+	names := make([]string, len(streams))
+	for i, s := range streams {
+		names[i] = s.Config.Name
+	}
+	var err error
+	if l.ends, err = openEnds(l.dir, names); err != nil {
+		l.logger.Warn("how far topics went is not known", "dir", l.dir, "error", err)
+	}
 }
 
 // checkVersion makes sure that the streams are laid out as this program knows it.

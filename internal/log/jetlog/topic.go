@@ -59,25 +59,28 @@ type topic struct {
 	next    uint64        // all frames below are durable, and may be read
 	hot     []frame.Frame // the frames below next that are in memory, without gaps
 	wake    chan struct{}
-	pending []*batch  // oldest first; only the last one takes further groups
+	pending []*batch // oldest first; only the last one takes further groups
+	newest  time.Time
 	busy    bool      // a batch is being written
 	writing time.Time // since when, if one is
 	running bool
 	stopped bool
 	broken  error
+	lost    uint64 // all frames below were durable, though the stream no longer has those from next on; 0 if it has all
 
 	// Only the writer uses these.
 	link link
 	last time.Time
 }
 
-func newTopic(l *Log, name, stream string, c log.TopicConfig, next uint64) *topic {
+// newTopic returns the topic of a stream whose next frame has the number next, and whose newest was appended no later than newest.
+func newTopic(l *Log, name, stream string, c log.TopicConfig, next uint64, newest time.Time) *topic {
 	target := frameTarget
 	if c.MaxBytes > 0 {
 		target = int(min(frameTarget, max(minFrameTarget, c.MaxBytes/8)))
 	}
 	return &topic{
-		log: l, name: name, cfg: c, next: next, target: target,
+		log: l, name: name, cfg: c, next: next, target: target, newest: newest, last: newest,
 		stream: stream, subject: subjectPrefix + stream,
 		room:    semaphore.NewWeighted(queueBytes),
 		gone:    make(chan struct{}),
@@ -284,6 +287,7 @@ func (t *topic) insist(f frame.Frame, err error) error {
 func (t *topic) admit(f frame.Frame) {
 	t.mu.Lock()
 	t.next = f.Number + 1
+	t.newest = f.At
 	t.busy = false
 	t.hot = append(t.hot, f)
 	if t.wake != nil {
@@ -291,6 +295,9 @@ func (t *topic) admit(f frame.Frame) {
 		t.wake = nil
 	}
 	t.mu.Unlock()
+	if err := t.log.ends.note(t.stream, f.Number); err != nil {
+		t.log.logger.Warn("how far a topic went is not noted", "topic", t.name, "error", err)
+	}
 	t.log.tails.add(t, f)
 }
 
@@ -301,9 +308,9 @@ func (t *topic) bounds(ctx context.Context) (log.Bounds, error) {
 		return log.Bounds{}, err
 	}
 	t.mu.Lock()
-	next := t.next
+	next, newest := max(t.next, t.lost), t.newest
 	t.mu.Unlock()
-	return log.Bounds{First: frame.Offset(min(first, next), 0), Next: frame.Offset(next, 0)}, nil
+	return log.Bounds{First: frame.Offset(min(first, next), 0), Next: frame.Offset(next, 0), Newest: newest}, nil
 }
 
 // first returns the number of the oldest frame that the stream holds, or of the next one if it holds

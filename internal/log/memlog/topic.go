@@ -113,7 +113,7 @@ func (t *topic) bounds() log.Bounds {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.expire(t.log.o.Now())
-	b := log.Bounds{First: t.next, Next: t.next}
+	b := log.Bounds{First: t.next, Next: t.next, Newest: t.last}
 	if len(t.groups) > 0 {
 		b.First = t.groups[0].first
 	}
