@@ -341,6 +341,7 @@ func (e *Engine) Drop(ctx context.Context, id uint64) error {
 		delete(e.published.applied, id)
 		delete(e.published.stopped, id)
 		delete(e.published.born, id)
+		delete(e.published.times, id)
 		close(e.published.advanced)
 		e.published.advanced = make(chan struct{})
 		e.published.Unlock()

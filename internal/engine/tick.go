@@ -219,8 +219,8 @@ func (e *Engine) stopInput(in *input, err error) {
 		return
 	}
 	in.stopped = true
+	e.stopReaders(in.rel, err) // before who waits for the input is woken
 	e.stop(in.rel.ID, err)
-	e.stopReaders(in.rel, err)
 }
 
 // stopReaders stops the views that read a relation that stopped.
@@ -323,6 +323,11 @@ func (e *Engine) publishLocked(t Tick, applied map[uint64]log.Offset) {
 		s.Publish(t.Number)
 	}
 	e.published.tick = t.Number
+	for _, v := range e.views {
+		if v.graph.AsksForTime() {
+			e.published.times[v.rel.ID] = v.time.times.Now
+		}
+	}
 	for id, end := range applied {
 		if _, there := e.published.applied[id]; there {
 			e.published.applied[id] = end
