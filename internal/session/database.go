@@ -240,7 +240,11 @@ func (db *Database) ensureTopic(ctx context.Context, r *catalog.Relation) error 
 	if err != nil {
 		return err
 	}
-	if err := db.log.Create(ctx, r.Topic(), c); err != nil && !errors.Is(err, log.ErrTopicExists) {
+	err = db.log.Create(ctx, r.Topic(), c)
+	if errors.Is(err, log.ErrTopicExists) {
+		return db.retain(ctx, r, c)
+	}
+	if err != nil {
 		return fmt.Errorf("creating the topic of %s: %w", r.Name, err)
 	}
 	return nil

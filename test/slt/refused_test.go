@@ -81,6 +81,8 @@ var refusedStatements = []struct{ statement, message, hint string }{
 	{"ALTER TABLE a ADD x INTEGER, DROP n", "several changes", "one ALTER per change"},
 	{"ALTER TABLE a ALTER n TYPE VARCHAR USING n::VARCHAR", "USING", "Add a column"},
 	{"ALTER TABLE a ALTER n SET NOT NULL", "NOT NULL cannot be changed", "anew"},
+	{"ALTER STREAM s SET (partitions = 2)", `option "partitions" of a stream cannot be changed`, "anew"},
+	{"ALTER STREAM s SET (idle_timeout = '1 hour')", `option "idle_timeout" of a stream cannot be changed`, "anew"},
 	{"INSERT INTO b BY NAME SELECT 1 AS n", "BY NAME", "list the columns"},
 	{"UPDATE s SET n = 1", "cannot update", ""},
 	{"DELETE FROM s", "cannot delete from", ""},
