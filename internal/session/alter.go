@@ -88,7 +88,7 @@ func (db *Database) alterColumns(ctx context.Context, whole string, old *catalog
 		from = slices.Delete(from, at, at+1)
 		err = dropColumn(r, at)
 	case sql.AlterColumnType:
-		err = widenColumn(r, whole, at, s.Column.Type)
+		err = db.widenColumn(r, whole, at, s.Column.Type)
 	case sql.AlterRenameColumn:
 		err = renameColumn(r, at, s.To.Name)
 	}
@@ -103,7 +103,7 @@ func (db *Database) alterColumns(ctx context.Context, whole string, old *catalog
 
 // addColumn appends a column and returns what rows written before have in the columns.
 func (db *Database) addColumn(ctx context.Context, whole string, r *catalog.Relation, d sql.ColumnDef) ([]*string, error) {
-	if err := setColumns(r, whole, []sql.ColumnDef{d}); err != nil {
+	if err := db.setColumns(r, whole, []sql.ColumnDef{d}); err != nil {
 		return nil, err
 	}
 	if len(r.Columns) > columnsMax {
@@ -218,8 +218,8 @@ func renameColumn(r *catalog.Relation, at int, to string) error {
 	return nil
 }
 
-func widenColumn(r *catalog.Relation, whole string, at int, text sql.Text) error {
-	to, ok := row.ParseType(text.SQL)
+func (db *Database) widenColumn(r *catalog.Relation, whole string, at int, text sql.Text) error {
+	to, ok := db.parseType(text.SQL)
 	if !ok {
 		return fault.New(fault.FeatureNotSupported, "columns of type %s are not available", text.SQL).At(sql.PositionAt(whole, text.Pos))
 	}

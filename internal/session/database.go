@@ -207,6 +207,11 @@ func (db *Database) readTopic(ctx context.Context, topic string, take func([]byt
 
 // restore defines everything that is in the catalog. A view that cannot be built again is reported and left out; what it reads goes on.
 func (db *Database) restore(ctx context.Context) error {
+	for _, t := range db.catalog.Types() {
+		if err := db.defineType(t); err != nil {
+			return fmt.Errorf("defining type %s: %w", t.Name, err)
+		}
+	}
 	for _, r := range db.catalog.All() {
 		if err := db.ensureTopic(ctx, r); err != nil {
 			return err
