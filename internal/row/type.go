@@ -150,7 +150,6 @@ var typeNames = map[string]Kind{
 	"JSON": JSON, "JSONB": JSON, "BLOB": Blob, "BYTEA": Blob, "BINARY": Blob, "VARBINARY": Blob,
 	"DATE": Date, "TIME": Time, "TIME WITHOUT TIME ZONE": Time,
 	"TIMESTAMP": Timestamp, "DATETIME": Timestamp, "TIMESTAMP WITHOUT TIME ZONE": Timestamp, "TIMESTAMP_US": Timestamp,
-	"TIMESTAMP_S": Timestamp, "TIMESTAMP_MS": Timestamp, "TIMESTAMP_NS": Timestamp,
 	"TIMESTAMPTZ": TimestampTZ, "TIMESTAMP WITH TIME ZONE": TimestampTZ,
 	"INTERVAL": Interval, "UUID": UUID, "GUID": UUID,
 }

@@ -184,7 +184,7 @@ func (db *Database) setColumns(r *catalog.Relation, whole string, defs []sql.Col
 		t, ok := db.parseType(d.Type.SQL)
 		if !ok {
 			return fault.New(fault.FeatureNotSupported, "columns of type %s are not available", d.Type.SQL).
-				WithHint("types are BOOLEAN, TINYINT … HUGEINT, FLOAT, DOUBLE, DECIMAL(p,s), VARCHAR, BLOB, JSON, DATE, TIME, TIMESTAMP, TIMESTAMPTZ, INTERVAL, UUID, ENUM('a', …), and of these T[], STRUCT(name T, …) and MAP(K, V), and the names that CREATE TYPE has given them; SHOW TYPES lists those").
+				WithHint("%s", typeHint(d.Type.SQL)).
 				At(sql.PositionAt(whole, d.Type.Pos))
 		}
 		r.Columns = append(r.Columns, row.Column{Name: d.Name, Type: t, NotNull: d.NotNull})

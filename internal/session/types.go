@@ -149,3 +149,20 @@ func (db *Database) usesNamedTypes(defs []sql.ColumnDef) bool {
 	}
 	return false
 }
+
+// typeHint says what columns can be instead of a type that they cannot.
+func typeHint(text string) string {
+	switch upper := strings.ToUpper(text); {
+	case strings.HasPrefix(upper, "TIMESTAMP_NS"):
+		return "a TIMESTAMP has microseconds; keep nanoseconds as a BIGINT: epoch_ns(t) gives it, make_timestamp_ns(n) the time"
+	case strings.HasPrefix(upper, "TIMESTAMP_S"):
+		return "use TIMESTAMP, and date_trunc('second', t) where the rest is to be cut off"
+	case strings.HasPrefix(upper, "TIMESTAMP_MS"):
+		return "use TIMESTAMP, and date_trunc('millisecond', t) where the rest is to be cut off"
+	case strings.HasPrefix(upper, "TIMETZ"), strings.HasPrefix(upper, "TIME WITH TIME"):
+		return "use TIME in UTC, or TIMESTAMPTZ for a point in time"
+	case strings.HasPrefix(upper, "UHUGEINT"):
+		return "use DECIMAL(38, 0), or HUGEINT"
+	}
+	return "types are BOOLEAN, TINYINT … HUGEINT, FLOAT, DOUBLE, DECIMAL(p,s), VARCHAR, BLOB, JSON, DATE, TIME, TIMESTAMP, TIMESTAMPTZ, INTERVAL, UUID, ENUM('a', …), and of these T[], STRUCT(name T, …) and MAP(K, V), and the names that CREATE TYPE has given them; SHOW TYPES lists those"
+}
