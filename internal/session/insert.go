@@ -64,7 +64,10 @@ type insertPlan struct {
 // planInsert binds an INSERT.
 func (db *Database) planInsert(ctx context.Context, whole string, s *sql.Insert, given []row.Type) (*insertPlan, error) {
 	if s.ByName {
-		return nil, fault.New(fault.FeatureNotSupported, "INSERT … BY NAME is not available").WithHint("list the columns: INSERT INTO t (a, b) SELECT …")
+		var err error
+		if s, err = db.columnsByName(ctx, whole, s, given); err != nil {
+			return nil, err
+		}
 	}
 	to, err := db.writable(whole, s.Target, "insert into")
 	if err != nil {
