@@ -92,6 +92,9 @@ type Change struct {
 	// Put creates or replaces a relation; Drop removes one. Both: the one takes the place, and the name, of the other.
 	Put  *Relation `json:",omitempty"`
 	Drop uint64    `json:",omitempty"`
+	// PutType gives a type a name; DropType takes the name away.
+	PutType  *Type  `json:",omitempty"`
+	DropType string `json:",omitempty"`
 }
 
 // Encode returns the change's bytes for the log.
@@ -103,7 +106,10 @@ func DecodeChange(b []byte) (Change, error) {
 	if err := json.Unmarshal(b, &c); err != nil {
 		return Change{}, fmt.Errorf("reading a change of the catalog: %w", err)
 	}
-	if c.Put == nil && c.Drop == 0 {
+	if c.PutType != nil && c.PutType.Name == "" {
+		return Change{}, errors.New("reading a change of the catalog: a type without a name")
+	}
+	if c.Put == nil && c.Drop == 0 && c.PutType == nil && c.DropType == "" {
 		return Change{}, errors.New("reading a change of the catalog: it must be a definition or a removal")
 	}
 	if c.Put != nil && (c.Put.ID == 0 || c.Put.ID == math.MaxUint64 || c.Put.Name == "") {
@@ -117,13 +123,14 @@ type Catalog struct {
 	mu      sync.RWMutex
 	byID    map[uint64]*Relation
 	byName  map[string]*Relation
+	types   map[string]*Type
 	nextID  uint64
 	version uint64
 }
 
 // New returns an empty catalog.
 func New() *Catalog {
-	return &Catalog{byID: map[uint64]*Relation{}, byName: map[string]*Relation{}, nextID: 1}
+	return &Catalog{byID: map[uint64]*Relation{}, byName: map[string]*Relation{}, types: map[string]*Type{}, nextID: 1}
 }
 
 // Fold is the form of a name under which it is found: names are equal without regard to case.
@@ -134,6 +141,10 @@ func (c *Catalog) Apply(ch Change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.version++
+	delete(c.types, Fold(ch.DropType))
+	if ch.PutType != nil {
+		c.types[Fold(ch.PutType.Name)] = ch.PutType
+	}
 	if old := c.byID[ch.Drop]; old != nil {
 		delete(c.byID, old.ID)
 		delete(c.byName, Fold(old.Name))

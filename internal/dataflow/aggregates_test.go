@@ -155,6 +155,9 @@ func closeTo(a, b row.Value) bool {
 	if a.Null || b.Null {
 		return a.Null && b.Null
 	}
+	if b.Type.Nested() {
+		return a == b
+	}
 	return a.F == b.F || a.F != a.F && b.F-b.F != 0 || math.Abs(a.F-b.F) <= 1e-9*math.Max(1, math.Abs(b.F))
 }
 

@@ -30,6 +30,9 @@ func canonicalCall(c plan.AggregateCall) (plan.AggregateCall, error) {
 			return c, nil
 		}
 	}
+	if (c.Name == "histogram" || c.Name == "histogram_exact") && len(c.Args) == 2 {
+		return bindBins(c)
+	}
 	args := map[string]int{"min": 1, "max": 1, "arg_min": 2, "arg_max": 2, "approx_top_k": 1}[c.Name]
 	if args == 0 || len(c.Args) != args+1 {
 		return c, nil
@@ -200,7 +203,10 @@ func countedAccumulator(c *plan.AggregateCall, types []row.Type, appendOnly bool
 			return newModeAcc(types[0], c.Type, n, nil, appendOnly), err
 		case "entropy":
 			return &entropyAcc{counts: newValueCounts(types[0])}, nil
-		case "histogram":
+		case "histogram", "histogram_exact":
+			if len(c.Bind) > 0 {
+				return newBinnedAcc(c, types[0])
+			}
 			return &histogramAcc{typ: c.Type, values: state.NewRanked(types)}, nil
 		}
 	}

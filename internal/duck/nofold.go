@@ -17,8 +17,8 @@ var nowMacros = []string{
 	"CREATE MACRO today() AS stream_now()::DATE",
 	"CREATE MACRO current_date() AS stream_now()::DATE",
 	"CREATE MACRO current_localtimestamp() AS stream_now()::TIMESTAMP",
-	"CREATE MACRO current_localtime() AS stream_now()::TIME",
-	"CREATE MACRO get_current_time() AS stream_now()::TIME",
+	"CREATE MACRO current_localtime() AS stream_now()::TIMESTAMP::TIME",
+	"CREATE MACRO get_current_time() AS stream_now()::TIMESTAMP::TIME",
 	// One argument means the distance to today, so it depends on the time too.
 	"CREATE MACRO age(a) AS system.main.age(stream_now()::DATE::TIMESTAMP, a), (a, b) AS system.main.age(a, b)",
 }

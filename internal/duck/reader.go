@@ -341,18 +341,27 @@ func (r *Reader) Drop(name string) error {
 // src supplies is read while the query runs, up to Rows.Close. It fails with an *Error; when the context ends, which also stops
 // the returned rows, the error unwraps to the context's.
 func (r *Reader) Query(ctx context.Context, sql string, args []row.Value, src Sources) (*Rows, error) {
+	return r.query(ctx, sql, args, src, func(*readerConn) error { return nil }, r.release)
+}
+
+// query is Query on a connection that was made ready by prepare and is given back by release.
+func (r *Reader) query(ctx context.Context, sql string, args []row.Value, src Sources, prepare func(*readerConn) error, release func(*readerConn)) (*Rows, error) {
 	if _, err := checkLimits(sql, r.meaning); err != nil {
 		return nil, err
 	}
 	var rows *Rows
 	err := r.withConn(ctx, func(c *readerConn) (err error) {
+		if err := prepare(c); err != nil {
+			release(c)
+			return err
+		}
 		if src != nil {
 			r.mu.Lock()
 			c.instance.running[c.id] = src
 			r.mu.Unlock()
 		}
 		p := planning{limit: r.opts.PlanTimeout, givenUp: func() { r.forget(c) }} // the caller is free to close the sources then
-		rows, err = startRows(ctx, c, p, sql, args, func() { r.release(c) })
+		rows, err = startRows(ctx, c, p, sql, args, func() { release(c) })
 		return err
 	})
 	return rows, err

@@ -213,7 +213,7 @@ func TestReaderOtherTypes(t *testing.T) {
 	f("123::BIGNUM", "BIGNUM", "123")
 	f("[]", "INTEGER[]", "[]")
 	f("TIMESTAMP_S '2020-01-02 03:04:05'", "TIMESTAMP", "1577934245000000")
-	f("TIMESTAMP_NS '2020-01-02 03:04:05.123456789'", "TIMESTAMP", "1577934245123456")
+	f("TIMESTAMP_NS '2020-01-02 03:04:05.123456789'", "TIMESTAMP_NS", `"2020-01-02 03:04:05.123456789"`)
 	f("TIMESTAMP_MS '2020-01-02 03:04:05.123'", "TIMESTAMP", "1577934245123000")
 	got, schema := query(t, r, "SELECT [$1, $2] AS v, $1 AS w", []row.Value{row.StringValue("a"), row.StringValue("b")}, nil)
 	if schema[0].Type.String() != "VARCHAR[]" || jsonOf(&got.Cols[0], 0) != `["a","b"]` || schema[1].Type != row.T(row.String) || got.Cols[1].Str(0) != "a" {

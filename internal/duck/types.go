@@ -26,7 +26,7 @@ var kindOfCapi = map[capi.Type]row.Kind{
 	capi.TypeFloat: row.Float32, capi.TypeDouble: row.Float64,
 	capi.TypeVarchar: row.String, capi.TypeBlob: row.Blob, capi.TypeSQLNull: row.Int32,
 	capi.TypeDate: row.Date, capi.TypeTime: row.Time, capi.TypeTimestamp: row.Timestamp, capi.TypeTimestampTZ: row.TimestampTZ,
-	capi.TypeTimestampS: row.Timestamp, capi.TypeTimestampMS: row.Timestamp, capi.TypeTimestampNS: row.Timestamp,
+	capi.TypeTimestampS: row.Timestamp, capi.TypeTimestampMS: row.Timestamp, // a TimestampNS has more digits: an Other
 	capi.TypeInterval: row.Interval, capi.TypeUUID: row.UUID,
 }
 
@@ -76,7 +76,7 @@ func typeOf(lt capi.LogicalType) row.Type {
 // others have to be cast in SQL (see columnExpr).
 func arrivesAs(lt capi.LogicalType) bool {
 	switch id := capi.GetTypeId(lt); id {
-	case capi.TypeTimestampS, capi.TypeTimestampMS, capi.TypeTimestampNS, capi.TypeSQLNull:
+	case capi.TypeTimestampS, capi.TypeTimestampMS, capi.TypeSQLNull:
 		return false
 	case capi.TypeDecimal:
 		return true

@@ -350,6 +350,7 @@ func (e *Engine) Drop(ctx context.Context, id uint64) error {
 		delete(e.published.stopped, id)
 		delete(e.published.born, id)
 		e.watched.drop(id)
+		delete(e.published.times, id)
 		close(e.published.advanced)
 		e.published.advanced = make(chan struct{})
 		e.published.Unlock()

@@ -112,6 +112,7 @@ type Engine struct {
 		decoders map[uint64]*decoder // of the stored relations, as of the tick
 		stopped  map[uint64]error
 		born     map[uint64]uint64 // views: the tick in which they joined
+		times    map[uint64]int64  // views that ask for the time: what it was for them, microseconds
 		advanced chan struct{}     // closed and replaced with each tick
 	}
 
@@ -149,6 +150,7 @@ func New(o Options) *Engine {
 	e.published.decoders = map[uint64]*decoder{}
 	e.published.stopped = map[uint64]error{}
 	e.published.born = map[uint64]uint64{}
+	e.published.times = map[uint64]int64{}
 	e.published.advanced = make(chan struct{})
 	if o.Checkpoints != nil {
 		e.saver = newSaver(e, o.Checkpoints)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/tidemill/tidemill/internal/log"
 	"github.com/tidemill/tidemill/internal/record"
@@ -24,6 +25,7 @@ type Snapshot struct {
 	applied  map[uint64]log.Offset
 	decoders map[uint64]*decoder
 	stopped  map[uint64]error
+	times    map[uint64]int64
 }
 
 // Iterator walks a relation's rows in batches.
@@ -38,7 +40,7 @@ func (e *Engine) Snapshot(relations ...uint64) *Snapshot {
 	e.published.RLock()
 	defer e.published.RUnlock()
 	s := &Snapshot{Tick: e.published.tick, e: e, stores: map[uint64]*view.Snapshot{}, applied: e.appliedLocked(relations),
-		decoders: map[uint64]*decoder{}, stopped: map[uint64]error{}}
+		decoders: map[uint64]*decoder{}, stopped: map[uint64]error{}, times: map[uint64]int64{}}
 	for _, id := range relations {
 		if st := e.published.stores[id]; st != nil {
 			s.stores[id] = st.At()
@@ -48,6 +50,9 @@ func (e *Engine) Snapshot(relations ...uint64) *Snapshot {
 		}
 		if err := e.published.stopped[id]; err != nil {
 			s.stopped[id] = err
+		}
+		if at, ok := e.published.times[id]; ok {
+			s.times[id] = at
 		}
 	}
 	return s
@@ -68,6 +73,12 @@ func (s *Snapshot) View(relation uint64) (*view.Snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stores[relation], s.stopped[relation]
+}
+
+// Time is what now() was for a view at the snapshot's tick; ok is false for a view that does not ask for the time, and for other relations.
+func (s *Snapshot) Time(relation uint64) (at time.Time, ok bool) {
+	us, ok := s.times[relation]
+	return time.UnixMicro(us).UTC(), ok
 }
 
 // Scan walks all rows of a relation; columns lists the columns wanted, nil for all, -1 for a column of no meaning.

@@ -358,6 +358,11 @@ func (e *Engine) publishLocked(t Tick, applied map[uint64]log.Offset) {
 		s.Publish(t.Number)
 	}
 	e.published.tick = t.Number
+	for _, v := range e.views {
+		if v.graph.AsksForTime() {
+			e.published.times[v.rel.ID] = v.time.times.Now
+		}
+	}
 	for id, end := range applied {
 		if _, there := e.published.applied[id]; there {
 			e.published.applied[id] = end

@@ -105,6 +105,9 @@ type Log interface {
 	// Delete removes a topic with all its records; readers of it end with ErrNoTopic. A topic of the
 	// same name can be created afterwards; it has nothing to do with the old one, offsets included.
 	Delete(ctx context.Context, topic string) error
+	// Retain changes the topic's MaxAge and MaxBytes, for as long as it exists. What is beyond them is removed soon after; what was removed
+	// before does not come back.
+	Retain(ctx context.Context, topic string, maxAge time.Duration, maxBytes int64) error
 	// Topics lists the topics by name.
 	Topics(ctx context.Context) (map[string]TopicConfig, error)
 	// Append stores the entries as one group, contiguous and in order, all or none, and returns the

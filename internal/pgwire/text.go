@@ -25,7 +25,10 @@ func appendText(dst []byte, v *row.Vec, i int, loc *time.Location) []byte {
 	case row.String, row.JSON:
 		return append(dst, v.Bytes(i)...)
 	case row.Other:
-		return append(dst, v.Bytes(i)...)
+		if pg.Nested(v.Type.Name) { // which is sent as JSON
+			return append(dst, v.Bytes(i)...)
+		}
+		return row.AppendText(dst, v, i)
 	case row.List:
 		if _, ok := pg.Element(v.Type); ok {
 			return appendArrayText(dst, v, i, loc)

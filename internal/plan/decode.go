@@ -125,8 +125,8 @@ func handedOut(n Node) Node {
 		exprs[i] = Col(i, t)
 		to := t
 		if t.Kind == row.Other {
-			// A NULL without a type is an INTEGER, and a timestamp of another precision a TIMESTAMP, also inside of nested types.
-			if known, ok := row.ParseType(strings.ReplaceAll(t.Name, nullType.Name, "INTEGER")); ok {
+			// A NULL without a type is an INTEGER, and a timestamp of a lower precision a TIMESTAMP, also inside of nested types.
+			if known, ok := row.ParseTypeNamed(strings.ReplaceAll(t.Name, nullType.Name, "INTEGER"), coarseTimestamp); ok {
 				to = known
 			}
 		}
@@ -139,6 +139,11 @@ func handedOut(n Node) Node {
 		return n
 	}
 	return &Project{Input: n, Exprs: exprs}
+}
+
+// coarseTimestamp returns TIMESTAMP for the types that have less digits than it.
+func coarseTimestamp(name string) (row.Type, bool) {
+	return row.T(row.Timestamp), name == "TIMESTAMP_S" || name == "TIMESTAMP_MS"
 }
 
 // decodeError is what a decoder panics with; Decode turns it into an error.

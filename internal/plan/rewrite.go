@@ -14,6 +14,7 @@ func Rewrites() []Rewrite {
 		{"any-row", "Asks whether a subquery has rows without counting them.", anyRow},
 		{"grouping-sets", "Writes GROUPING SETS, ROLLUP and CUBE as one GROUP BY per grouping set over the same input, combined by UNION ALL.", expandGroupingSets},
 		{"top-rows", "Writes LIMIT, with the ORDER BY below it, as the first rows of an order.", topRows},
+		{"order-into", "Puts the ORDER BY of a subquery into the aggregates over it that are made by its order.", orderInto},
 		{"drop-order", "Removes ORDER BY without LIMIT: in a maintained view order means nothing.", dropOrder},
 		{"mark-to-exists", "Splits IN, ANY and ALL with a subquery into whether there is a match and what makes it null.", markToExists},
 		{"merge", "Merges operators that follow each other: filters, projections into what reads them, unions into unions.", mergeAll},

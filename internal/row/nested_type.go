@@ -247,8 +247,8 @@ func (t *Type) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// parseShaped reads a nested type or an ENUM; is says that the text has the form of one.
-func parseShaped(s string, depth int) (t Type, is, ok bool) {
+// shaped reads a nested type or an ENUM; is says that the text has the form of one.
+func (p typeParser) shaped(s string, depth int) (t Type, is, ok bool) {
 	other := Type{Kind: Other, Name: s}
 	if strings.HasSuffix(s, "]") {
 		open := strings.LastIndexByte(s, '[')
@@ -263,7 +263,7 @@ func parseShaped(s string, depth int) (t Type, is, ok bool) {
 			}
 			size = n
 		}
-		element, ok := parseType(s[:open], depth-1)
+		element, ok := p.parse(s[:open], depth-1)
 		if !ok {
 			return other, true, false
 		}
@@ -286,9 +286,9 @@ func parseShaped(s string, depth int) (t Type, is, ok bool) {
 	case "ENUM":
 		t, ok = parseEnum(args)
 	case "MAP":
-		t, ok = parseMap(args, depth-1)
+		t, ok = p.mapOf(args, depth-1)
 	default:
-		t, ok = parseStruct(args, word == "ROW", depth-1)
+		t, ok = p.structOf(args, word == "ROW", depth-1)
 	}
 	if !ok || t.Kind == Other {
 		return other, true, false
@@ -357,23 +357,23 @@ func unquoteSQL(s string, quote byte) (text, rest string, ok bool) {
 	return "", s, false
 }
 
-func parseMap(args []string, depth int) (Type, bool) {
+func (p typeParser) mapOf(args []string, depth int) (Type, bool) {
 	if len(args) != 2 {
 		return Type{}, false
 	}
-	key, ok := parseType(args[0], depth)
-	value, ok2 := parseType(args[1], depth)
+	key, ok := p.parse(args[0], depth)
+	value, ok2 := p.parse(args[1], depth)
 	if !ok || !ok2 {
 		return Type{}, false
 	}
 	return MapOf(key, value), true
 }
 
-func parseStruct(args []string, mayBeUnnamed bool, depth int) (Type, bool) {
+func (p typeParser) structOf(args []string, mayBeUnnamed bool, depth int) (Type, bool) {
 	members := make([]Member, len(args))
 	seen := map[string]bool{}
 	for i, a := range args {
-		if t, ok := parseType(a, depth); ok && mayBeUnnamed {
+		if t, ok := p.parse(a, depth); ok && mayBeUnnamed {
 			members[i] = Member{Type: t}
 			continue
 		}
@@ -385,7 +385,7 @@ func parseStruct(args []string, mayBeUnnamed bool, depth int) (Type, bool) {
 			}
 			name, rest = a[:at], a[at:]
 		}
-		t, ok := parseType(rest, depth)
+		t, ok := p.parse(rest, depth)
 		if !ok || name == "" || seen[strings.ToLower(name)] {
 			return Type{}, false
 		}

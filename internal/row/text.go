@@ -38,8 +38,10 @@ func AppendText(dst []byte, v *Vec, i int) []byte {
 		return strconv.AppendUint(dst, Values[uint64](v)[i], 10)
 	case Decimal:
 		return appendDecimal(dst, v, i)
-	case String, JSON, Other:
+	case String, JSON:
 		return append(dst, v.Bytes(i)...)
+	case Other:
+		return appendOtherText(dst, v.Bytes(i))
 	case Blob:
 		return appendBlobText(dst, v.Bytes(i))
 	case Enum:

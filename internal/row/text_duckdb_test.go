@@ -363,3 +363,15 @@ func deref(s *string) string {
 	}
 	return *s
 }
+
+// TestOtherText wants the text of what is held as JSON to be that of the value.
+func TestOtherText(t *testing.T) {
+	for held, want := range map[string]string{`"10:00:00+02"`: `10:00:00+02`, `"a\"b\u00e9\n"`: "a\"bé\n", `"broken\"`: `"broken\"`, `17`: `17`, `{"a":"x"}`: `{"a":"x"}`, `"`: `"`, `""`: ``, ``: ``} {
+		b := row.NewBuilder(row.Type{Kind: row.Other, Name: "TIME WITH TIME ZONE"}, 1)
+		b.AppendString(held)
+		v := b.Finish()
+		if got := string(row.AppendText(nil, &v, 0)); got != want {
+			t.Errorf("%s is written as %s, want %s", held, got, want)
+		}
+	}
+}

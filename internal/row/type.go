@@ -150,23 +150,30 @@ var typeNames = map[string]Kind{
 	"JSON": JSON, "JSONB": JSON, "BLOB": Blob, "BYTEA": Blob, "BINARY": Blob, "VARBINARY": Blob,
 	"DATE": Date, "TIME": Time, "TIME WITHOUT TIME ZONE": Time,
 	"TIMESTAMP": Timestamp, "DATETIME": Timestamp, "TIMESTAMP WITHOUT TIME ZONE": Timestamp, "TIMESTAMP_US": Timestamp,
-	"TIMESTAMP_S": Timestamp, "TIMESTAMP_MS": Timestamp, "TIMESTAMP_NS": Timestamp,
 	"TIMESTAMPTZ": TimestampTZ, "TIMESTAMP WITH TIME ZONE": TimestampTZ,
 	"INTERVAL": Interval, "UUID": UUID, "GUID": UUID,
 }
 
 // ParseType reads a type as it is written in SQL ("DECIMAL(10,2)", "timestamp with time zone").
 // A type the engine has no form for ("UNION(a INTEGER)", "BIT") comes back as an Other with ok false.
-func ParseType(s string) (t Type, ok bool) {
+func ParseType(s string) (t Type, ok bool) { return ParseTypeNamed(s, nil) }
+
+// ParseTypeNamed is ParseType for a text that may use types that have been given names: named finds the type of a name.
+func ParseTypeNamed(s string, named func(name string) (Type, bool)) (t Type, ok bool) {
 	if len(s) > typeTextMax {
 		return Type{Kind: Other, Name: s}, false
 	}
-	return parseType(s, typeDepthMax)
+	return typeParser{named}.parse(s, typeDepthMax)
 }
 
-func parseType(s string, depth int) (t Type, ok bool) {
+// typeParser reads the texts of types.
+type typeParser struct {
+	named func(name string) (Type, bool) // nil: no other names
+}
+
+func (p typeParser) parse(s string, depth int) (t Type, ok bool) {
 	s = strings.TrimSpace(s)
-	if t, is, ok := parseShaped(s, depth); is {
+	if t, is, ok := p.shaped(s, depth); is {
 		return t, ok
 	}
 	name := strings.ToUpper(strings.Join(strings.Fields(s), " "))
@@ -178,6 +185,14 @@ func parseType(s string, depth int) (t Type, ok bool) {
 		return parseDecimalType(args)
 	}
 	k, known := typeNames[base]
+	if !known && p.named != nil {
+		if unquoted, rest, quoted := unquoteSQL(s, '"'); quoted && rest == "" {
+			s = unquoted
+		}
+		if t, ok = p.named(s); ok {
+			return t, true
+		}
+	}
 	if !known || (args != "" && k != String && k != Timestamp && k != TimestampTZ && k != Time && k != Blob) {
 		return Type{Kind: Other, Name: s}, false
 	}

@@ -39,7 +39,7 @@ func (db *Database) alter(ctx context.Context, whole string, s *sql.Alter) (tag 
 			WithHint("ALTER %s %s", strings.ToUpper(string(old.Kind)), sql.Quote(old.Name)).At(sql.PositionAt(whole, s.Name.Pos))
 	}
 	switch s.Action {
-	case sql.AlterSet:
+	case sql.AlterSet, sql.AlterReset:
 		err = db.alterOptions(ctx, whole, old, s)
 	case sql.AlterRename:
 		err = db.rename(ctx, whole, old, s)
@@ -89,7 +89,7 @@ func (db *Database) alterColumns(ctx context.Context, whole string, old *catalog
 		from = slices.Delete(from, at, at+1)
 		err = dropColumn(r, at)
 	case sql.AlterColumnType:
-		err = widenColumn(r, whole, at, s.Column.Type)
+		err = db.widenColumn(r, whole, at, s.Column.Type)
 	case sql.AlterRenameColumn:
 		err = renameColumn(r, at, s.To.Name)
 	}
@@ -104,7 +104,7 @@ func (db *Database) alterColumns(ctx context.Context, whole string, old *catalog
 
 // addColumn appends a column and returns what rows written before have in the columns.
 func (db *Database) addColumn(ctx context.Context, whole string, r *catalog.Relation, d sql.ColumnDef) ([]*string, error) {
-	if err := setColumns(r, whole, []sql.ColumnDef{d}); err != nil {
+	if err := db.setColumns(r, whole, []sql.ColumnDef{d}); err != nil {
 		return nil, err
 	}
 	if len(r.Columns) > columnsMax {
@@ -221,8 +221,8 @@ func renameColumn(r *catalog.Relation, at int, to string) error {
 	return nil
 }
 
-func widenColumn(r *catalog.Relation, whole string, at int, text sql.Text) error {
-	to, ok := row.ParseType(text.SQL)
+func (db *Database) widenColumn(r *catalog.Relation, whole string, at int, text sql.Text) error {
+	to, ok := db.parseType(text.SQL)
 	if !ok {
 		return fault.New(fault.FeatureNotSupported, "columns of type %s are not available", text.SQL).At(sql.PositionAt(whole, text.Pos))
 	}
@@ -429,31 +429,4 @@ func readBy(f *fault.Error, readers []*catalog.Relation) *fault.Error {
 		names[i] = fmt.Sprintf("%s %s", d.Kind, d.Name)
 	}
 	return f.WithDetail("it is read by %s", strings.Join(names, ", ")).WithHint("drop them first, and create them again afterwards")
-}
-
-// alterOptions runs ALTER … SET (…).
-func (db *Database) alterOptions(ctx context.Context, whole string, old *catalog.Relation, s *sql.Alter) error {
-	if old.Kind == catalog.MaterializedView {
-		r := copyRelation(old)
-		if r.Options == nil {
-			r.Options = map[string]string{}
-		}
-		for _, o := range s.Options {
-			err := checkViewOption(o)
-			if err == nil && o.Key != verifyOption {
-				err = fault.New(fault.FeatureNotSupported, "option %q of a view cannot be changed", o.Key).WithHint("DROP the view and CREATE it with the option")
-			}
-			if err != nil {
-				return positionedAt(err, whole, o.Pos)
-			}
-			r.Options[o.Key] = o.Value
-		}
-		r.Create = createText(r)
-		return db.commitChange(ctx, catalog.Change{Put: r})
-	}
-	for _, o := range s.Options {
-		return fault.New(fault.FeatureNotSupported, "option %q of a %s cannot be changed", o.Key, old.Kind).
-			WithHint("create the %s anew with it, and INSERT INTO … SELECT its rows", old.Kind).At(sql.PositionAt(whole, o.Pos))
-	}
-	return nil
 }

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -9,14 +8,13 @@ import (
 	"github.com/tidemill/tidemill/internal/catalog"
 	"github.com/tidemill/tidemill/internal/dataflow/state"
 	"github.com/tidemill/tidemill/internal/fault"
-	"github.com/tidemill/tidemill/internal/plan"
 	"github.com/tidemill/tidemill/internal/row"
 	"github.com/tidemill/tidemill/internal/sql"
 )
 
 // resolveConflicts checks rows that are inserted against those with the same primary key that are there, or appear before them.
-func (db *Database) resolveConflicts(ctx context.Context, st *sql.Insert, to *stored, b *row.Batch, block []write) (*row.Batch, error) {
-	r := to.def
+func (db *Database) resolveConflicts(ctx context.Context, st *sql.Insert, p *insertPlan, args []row.Value, b *row.Batch, block []write) (*row.Batch, error) {
+	r := p.to.def
 	pending := pendingOf(block, r.ID)
 	all := b
 	if pending != nil {
@@ -72,7 +70,11 @@ func (db *Database) resolveConflicts(ctx context.Context, st *sql.Insert, to *st
 	case st.OrIgnore || (c != nil && c.DoNothing):
 		return b.Gather(keep), nil
 	case c != nil:
-		return db.updateConflicts(ctx, st, to, b, keep, clash, block)
+		changed, err := db.updateConflicts(ctx, r, p.conflict, args, b.Gather(clash), block)
+		if err != nil {
+			return nil, err
+		}
+		return row.Concat([]*row.Batch{b.Gather(keep), changed}), nil
 	}
 	return nil, duplicateKey(r, b, int(clash[0]))
 }
@@ -118,81 +120,4 @@ func (db *Database) existing(r *catalog.Relation, keys []row.Vec, from int) ([]b
 		out[i] = b.Len > 0
 	}
 	return out, nil
-}
-
-// updateConflicts is ON CONFLICT DO UPDATE: rows of keys that are there become SET of old and excluded.
-func (db *Database) updateConflicts(ctx context.Context, st *sql.Insert, to *stored, b *row.Batch, keep, clash []int32, block []write) (*row.Batch, error) {
-	r, c := to.def, st.OnConflict
-	sets, err := assignments(r, c.Set)
-	if err != nil {
-		return nil, err
-	}
-	target := sql.Quote(cmp.Or(st.Alias.Name, r.Name))
-	cols := make([]string, len(r.Columns))
-	for i, col := range r.Columns {
-		cols[i] = target + "." + sql.Quote(col.Name)
-		if e, ok := sets[i]; ok {
-			cols[i] = fmt.Sprintf("CAST((%s) AS %s)", e, col.Type)
-		}
-	}
-	var on []string
-	for _, k := range r.Key {
-		on = append(on, fmt.Sprintf("%s.%s = excluded.%s", target, sql.Quote(r.Columns[k].Name), sql.Quote(r.Columns[k].Name)))
-	}
-	text := fmt.Sprintf("SELECT %s FROM %s AS %s JOIN %s AS excluded ON %s", strings.Join(cols, ", "), sql.Quote(r.Name), target, literalRows(r, b, clash), strings.Join(on, " AND "))
-	if c.Where != nil {
-		text += " WHERE (" + c.Where.SQL + ")"
-	}
-	p, err := db.planSelect(ctx, text, sql.Text{SQL: text}, nil)
-	if err != nil {
-		return nil, fault.From(userError(err)).At(0)
-	}
-	res, err := db.runSelect(ctx, p, nil, block)
-	if err != nil {
-		return nil, err
-	}
-	changed, err := collect(ctx, res)
-	if err != nil {
-		return nil, err
-	}
-	for i := range changed.Cols {
-		changed.Cols[i].Type = r.Columns[i].Type
-	}
-	return row.Concat([]*row.Batch{b.Gather(keep), changed}), nil
-}
-
-// literalRows writes rows as a relation of SQL text.
-func literalRows(r *catalog.Relation, b *row.Batch, at []int32) string {
-	var s strings.Builder
-	s.WriteString("(SELECT * FROM (VALUES ")
-	for n, i := range at {
-		if n > 0 {
-			s.WriteString(", ")
-		}
-		s.WriteByte('(')
-		for c := range b.Cols {
-			if c > 0 {
-				s.WriteString(", ")
-			}
-			if b.Cols[c].Null(int(i)) {
-				fmt.Fprintf(&s, "CAST(NULL AS %s)", r.Columns[c].Type)
-				continue
-			}
-			if b.Cols[c].Type.Nested() { // whose texts do not tell everything
-				literal, _, err := plan.SQLOf(plan.Const(b.Cols[c].Value(int(i))))
-				if err == nil {
-					s.WriteString(literal)
-					continue
-				}
-			}
-			fmt.Fprintf(&s, "CAST(%s AS %s)", sql.QuoteLiteral(string(row.AppendText(nil, &b.Cols[c], int(i)))), r.Columns[c].Type)
-		}
-		s.WriteByte(')')
-	}
-	names := make([]string, len(r.Columns))
-	for i := range names {
-		names[i] = sql.Quote(r.Columns[i].Name)
-	}
-	fmt.Fprintf(&s, ") AS v(%s))", strings.Join(names, ", "))
-	return s.String()
 }

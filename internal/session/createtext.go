@@ -35,6 +35,12 @@ func createText(r *catalog.Relation) string {
 	}
 	if w := r.Watermark; w != nil {
 		fmt.Fprintf(&b, ", WATERMARK FOR %s AS %s", sql.Quote(w.Column), w.Expr)
+		for i, per := range w.Per {
+			b.WriteString([2]string{" PER (", ", "}[min(i, 1)] + sql.Quote(per))
+		}
+		if len(w.Per) > 0 {
+			b.WriteString(")")
+		}
 	}
 	b.WriteString(")")
 	writeOptions(&b, r)

@@ -320,6 +320,11 @@ func (db *Database) readTopic(ctx context.Context, topic string, take func([]byt
 // restore defines everything that is in the catalog. A view that cannot be built again is reported and left out; what it reads goes on. Views that the
 // checkpoint does not have are returned: they are to be built once the engine has started.
 func (db *Database) restore(ctx context.Context) (unsaved []*catalog.Relation, err error) {
+	for _, t := range db.catalog.Types() {
+		if err := db.defineType(t); err != nil {
+			return nil, fmt.Errorf("defining type %s: %w", t.Name, err)
+		}
+	}
 	for _, r := range db.catalog.All() {
 		if err := db.ensureTopic(ctx, r); err != nil {
 			return nil, err
@@ -357,7 +362,11 @@ func (db *Database) ensureTopic(ctx context.Context, r *catalog.Relation) error 
 	if err != nil {
 		return err
 	}
-	if err := db.log.Create(ctx, r.Topic(), c); err != nil && !errors.Is(err, log.ErrTopicExists) {
+	err = db.log.Create(ctx, r.Topic(), c)
+	if errors.Is(err, log.ErrTopicExists) {
+		return db.retain(ctx, r, c)
+	}
+	if err != nil {
 		return fmt.Errorf("creating the topic of %s: %w", r.Name, err)
 	}
 	return nil

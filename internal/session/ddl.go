@@ -100,7 +100,7 @@ func (db *Database) createStream(ctx context.Context, whole string, s *sql.Creat
 		return s.Tag(), err
 	}
 	r := &catalog.Relation{Kind: catalog.Stream, Name: name, Create: whole}
-	if err := setColumns(r, whole, s.Columns); err != nil {
+	if err := db.setColumns(r, whole, s.Columns); err != nil {
 		return "", err
 	}
 	if err := setOptions(r, whole, s.Options); err != nil {
@@ -134,6 +134,9 @@ func (db *Database) createStream(ctx context.Context, whole string, s *sql.Creat
 	if err := db.checkDefaults(ctx, whole, r, s.Columns); err != nil {
 		return "", err
 	}
+	if db.usesNamedTypes(s.Columns) {
+		r.Create = createText(r)
+	}
 	return s.Tag(), db.createStored(ctx, r)
 }
 
@@ -148,7 +151,7 @@ func (db *Database) createTable(ctx context.Context, whole string, s *sql.Create
 		return s.Tag(), err
 	}
 	r := &catalog.Relation{Kind: catalog.Table, Name: name, Create: whole}
-	if err := setColumns(r, whole, s.Columns); err != nil {
+	if err := db.setColumns(r, whole, s.Columns); err != nil {
 		return "", err
 	}
 	for _, k := range s.PrimaryKey {
@@ -168,11 +171,14 @@ func (db *Database) createTable(ctx context.Context, whole string, s *sql.Create
 	if err := db.checkDefaults(ctx, whole, r, s.Columns); err != nil {
 		return "", err
 	}
+	if db.usesNamedTypes(s.Columns) {
+		r.Create = createText(r)
+	}
 	return s.Tag(), db.createStored(ctx, r)
 }
 
 // setColumns reads column definitions.
-func setColumns(r *catalog.Relation, whole string, defs []sql.ColumnDef) error {
+func (db *Database) setColumns(r *catalog.Relation, whole string, defs []sql.ColumnDef) error {
 	if len(defs) > columnsMax {
 		return fault.New(fault.LimitExceeded, "%d columns; a relation has at most %d", len(defs), columnsMax)
 	}
@@ -182,10 +188,10 @@ func setColumns(r *catalog.Relation, whole string, defs []sql.ColumnDef) error {
 			return fault.New(fault.DuplicateColumn, "column %q is defined twice", d.Name).At(sql.PositionAt(whole, d.Pos))
 		}
 		seen[catalog.Fold(d.Name)] = true
-		t, ok := row.ParseType(d.Type.SQL)
+		t, ok := db.parseType(d.Type.SQL)
 		if !ok {
 			return fault.New(fault.FeatureNotSupported, "columns of type %s are not available", d.Type.SQL).
-				WithHint("types are BOOLEAN, TINYINT … HUGEINT, FLOAT, DOUBLE, DECIMAL(p,s), VARCHAR, BLOB, JSON, DATE, TIME, TIMESTAMP, TIMESTAMPTZ, INTERVAL, UUID, ENUM('a', …), and of these T[], STRUCT(name T, …) and MAP(K, V); types have no names of their own").
+				WithHint("%s", typeHint(d.Type.SQL)).
 				At(sql.PositionAt(whole, d.Type.Pos))
 		}
 		r.Columns = append(r.Columns, row.Column{Name: d.Name, Type: t, NotNull: d.NotNull})

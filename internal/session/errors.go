@@ -79,7 +79,7 @@ func duckError(d *duck.Error) error {
 		code = fault.UndefinedFunction
 	case d.Kind == duck.KindBinder && strings.Contains(low, "ambiguous"):
 		code = fault.AmbiguousColumn
-	case d.Kind == duck.KindBinder && !strings.Contains(low, "not found"):
+	case d.Kind == duck.KindBinder && !strings.Contains(low, "not found") && !strings.Contains(low, "does not have a column named"):
 		code = fault.DatatypeMismatch
 		if strings.Contains(low, "function") {
 			code = fault.UndefinedFunction

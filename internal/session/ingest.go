@@ -427,7 +427,7 @@ func (s *Session) copyRows(ctx context.Context, to *stored, columns []int, b *ro
 		return s.write(ctx, []write{{to: to, rows: rows}}, "")
 	}
 	return s.exclusively(ctx, to, func() (*Result, error) {
-		checked, err := s.db.resolveConflicts(ctx, &sql.Insert{}, to, rows, s.pending)
+		checked, err := s.db.resolveConflicts(ctx, &sql.Insert{}, &insertPlan{to: to}, nil, rows, s.pending)
 		if err != nil {
 			return nil, err
 		}

@@ -55,13 +55,19 @@ type insertPlan struct {
 	literal bool
 	query   *selectPlan // else: the SELECT that yields the target columns
 	params  []row.Type
+	// conflict is ON CONFLICT DO UPDATE, nil without.
+	conflict *conflictPlan
 	// returning is the list behind RETURNING, nil without.
 	returning *selectPlan
 }
 
+// planInsert binds an INSERT.
 func (db *Database) planInsert(ctx context.Context, whole string, s *sql.Insert, given []row.Type) (*insertPlan, error) {
 	if s.ByName {
-		return nil, fault.New(fault.FeatureNotSupported, "INSERT … BY NAME is not available").WithHint("list the columns: INSERT INTO t (a, b) SELECT …")
+		var err error
+		if s, err = db.columnsByName(ctx, whole, s, given); err != nil {
+			return nil, err
+		}
 	}
 	to, err := db.writable(whole, s.Target, "insert into")
 	if err != nil {
@@ -81,11 +87,21 @@ func (db *Database) planInsert(ctx context.Context, whole string, s *sql.Insert,
 	case s.DefaultValues:
 		p.columns = nil
 		p.literal = true
-		return p, nil
 	case s.Values != nil:
-		return p, db.planValues(ctx, whole, s, p, given)
+		err = db.planValues(ctx, whole, s, p, given)
+	default:
+		err = db.planInsertSelect(ctx, whole, s, p, given)
 	}
-	return p, db.planInsertSelect(ctx, whole, s, p, given)
+	if err != nil {
+		return nil, err
+	}
+	for i := len(p.params); i < len(given) && s.OnConflict != nil; i++ {
+		p.params = append(p.params, given[i])
+	}
+	if p.conflict, err = db.planConflict(ctx, whole, s, to, &p.params); err != nil {
+		return nil, err
+	}
+	return p, p.checkParams(whole)
 }
 
 func checkConflict(r *catalog.Relation, whole string, s *sql.Insert) error {
@@ -154,7 +170,7 @@ func (db *Database) planValues(ctx context.Context, whole string, s *sql.Insert,
 		}
 	}
 	if p.literal {
-		return p.checkParams(whole)
+		return nil
 	}
 	var b strings.Builder
 	if s.With != nil {
@@ -279,7 +295,7 @@ func (db *Database) planInsertSelect(ctx context.Context, whole string, s *sql.I
 // rows computes the full rows that an INSERT adds.
 func (db *Database) insertRows(ctx context.Context, whole string, s *sql.Insert, p *insertPlan, args []row.Value, block []write) (*row.Batch, error) {
 	if !p.literal {
-		r, err := db.runSelect(ctx, p.query, args, block)
+		r, err := db.runSelect(ctx, p.query, args[:len(p.query.params)], block)
 		if err != nil {
 			return nil, err
 		}
@@ -405,7 +421,7 @@ func (s *Session) insert(ctx context.Context, whole string, st *sql.Insert, p *i
 		if err != nil {
 			return nil, err
 		}
-		if b, err = db.resolveConflicts(ctx, st, p.to, b, s.pending); err != nil {
+		if b, err = db.resolveConflicts(ctx, st, p, args, b, s.pending); err != nil {
 			return nil, err
 		}
 		return s.writeReturning(ctx, []write{{to: p.to, rows: b}}, fmt.Sprintf("INSERT 0 %d", b.Len), p.returning, b)

@@ -344,6 +344,10 @@ func (s *Session) define(ctx context.Context, b *boundStatement) (*Result, error
 		tag, err = s.db.comment(ctx, b.text, st)
 	case *sql.Alter:
 		tag, err = s.db.alter(ctx, b.text, st)
+	case *sql.CreateType:
+		tag, err = s.db.createType(ctx, b.text, st)
+	case *sql.DropType:
+		tag, err = s.db.dropType(ctx, b.text, st)
 	default:
 		return nil, fault.New(fault.FeatureNotSupported, "%s is not available here", b.stmt.Tag())
 	}

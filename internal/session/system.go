@@ -236,6 +236,9 @@ func showColumns(st *sql.Show) row.Schema {
 	case showKinds[st.Kind] != nil:
 		return columnsOf("name VARCHAR, kind VARCHAR, columns VARCHAR, comment VARCHAR")
 	}
+	if st.Kind == sql.KindType {
+		return columnsOf("name VARCHAR, type VARCHAR")
+	}
 	return columnsOf("name VARCHAR")
 }
 
@@ -258,6 +261,12 @@ func (s *Session) show(ctx context.Context, st *sql.Show) (*Result, error) {
 		for _, r := range s.db.catalog.All() {
 			if slices.Contains(showKinds[st.Kind], r.Kind) && likeName(st.Like, r.Name) {
 				w.add(r.Name, string(r.Kind), strings.Join(r.Columns.Names(), ", "), orNull(r.Comment))
+			}
+		}
+	case st.Kind == sql.KindType:
+		for _, t := range s.db.catalog.Types() {
+			if likeName(st.Like, t.Name) {
+				w.add(t.Name, t.Type.String())
 			}
 		}
 	case st.Kind == sql.KindDatabase:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/internal/catalog"
+	"github.com/tidemill/tidemill/internal/duck"
 	"github.com/tidemill/tidemill/internal/engine"
 	"github.com/tidemill/tidemill/internal/fault"
 	"github.com/tidemill/tidemill/internal/plan"
@@ -147,10 +148,6 @@ func (db *Database) verifyOnce(ctx context.Context, rel *catalog.Relation, o ver
 	if err != nil {
 		return nil, err
 	}
-	if asksForTime(n) {
-		return nil, fault.New(fault.FeatureNotSupported, "the query of view %q asks for now(): it cannot be computed again as of the time of a tick", rel.Name).
-			WithHint("verify a view without the condition on the time, and make this one from it")
-	}
 	inputs := db.relationIDs(plan.Relations(n))
 	snap := db.engine.Snapshot(append(inputs, rel.ID)...)
 	defer snap.Close()
@@ -199,7 +196,13 @@ func (db *Database) verifyOnce(ctx context.Context, rel *catalog.Relation, o ver
 
 // recompute adds the answer to the view's query over a snapshot.
 func (db *Database) recompute(ctx context.Context, snap *engine.Snapshot, rel *catalog.Relation, inputs []uint64, c *comparison) error {
-	rows, err := db.reader.Query(ctx, rel.Query, nil, newSources(ctx, db, snap, inputs, nil))
+	var rows *duck.Rows
+	var err error
+	if at, ok := snap.Time(rel.ID); ok {
+		rows, err = db.reader.QueryAt(ctx, rel.Query, at, newSources(ctx, db, snap, inputs, nil))
+	} else {
+		rows, err = db.reader.Query(ctx, rel.Query, nil, newSources(ctx, db, snap, inputs, nil))
+	}
 	if err != nil {
 		return notRecomputed(rel, err)
 	}
@@ -254,18 +257,6 @@ func (db *Database) excuse(ctx context.Context, v *verification, n plan.Node, in
 	}
 	v.note = strings.Join(notes, "; ")
 	return nil
-}
-
-// asksForTime reports whether a plan's answer depends on the clock.
-func asksForTime(n plan.Node) bool {
-	for _, x := range plan.Nodes(n) {
-		for _, e := range plan.Exprs(x) {
-			if e != nil && e.IsVolatile() {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // closedOnly leaves out what is missing in a view of final rows: windows that are still open.

@@ -15,6 +15,7 @@ const (
 	AlterDropDefault                     // ALTER COLUMN … DROP DEFAULT: Column.Name
 	AlterRenameColumn                    // RENAME COLUMN … TO: Column.Name and To
 	AlterRename                          // RENAME TO: To
+	AlterReset                           // RESET (option, …): the keys of Options
 )
 
 // Alter is ALTER of a stream, table or view.
@@ -47,6 +48,8 @@ func (p *parser) alter() Statement {
 			p.unexpected(`"("`).hint("Write SET (key = 'value', …).")
 		}
 		s.Options = p.options()
+	case p.accept("RESET"):
+		s.Action, s.Options = AlterReset, p.optionKeys()
 	case p.accept("RENAME", "TO"):
 		s.Action, s.To = AlterRename, p.ident("the new name")
 	case p.is("ADD", "DROP", "ALTER", "RENAME") && !columns:
@@ -63,7 +66,7 @@ func (p *parser) alter() Statement {
 		p.expect("TO")
 		s.To = p.ident("the new name")
 	default:
-		p.unexpected("ADD COLUMN, DROP COLUMN, ALTER COLUMN, RENAME or SET", "ADD", "DROP", "ALTER", "RENAME", "SET")
+		p.unexpected("ADD COLUMN, DROP COLUMN, ALTER COLUMN, RENAME, SET or RESET", "ADD", "DROP", "ALTER", "RENAME", "SET", "RESET")
 	}
 	if p.isPunct(",") {
 		p.refuse(p.tok.start, "several changes in one ALTER are not available", "Write one ALTER per change.")

@@ -67,6 +67,9 @@ func (p *parser) create() Statement {
 		p.expect("VIEW")
 		p.creation(&c, "the name of the view")
 		return p.createMaterializedView(c)
+	case p.accept("TYPE"):
+		p.creation(&c, "the name of the type")
+		return p.createType(c)
 	}
 	if !p.refuseCreate(start) {
 		p.unexpected("STREAM, TABLE, VIEW or MATERIALIZED VIEW", "STREAM", "TABLE", "VIEW", "MATERIALIZED")

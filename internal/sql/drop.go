@@ -50,19 +50,14 @@ func (p *parser) expectKind() Kind {
 func (p *parser) drop() Statement {
 	start := p.tok.start
 	p.advance()
+	if p.accept("TYPE") {
+		return p.dropType()
+	}
 	if p.refuseObject(start, "DROP") {
 		return nil
 	}
 	s := &Drop{Kind: p.expectKind(), IfExists: p.accept("IF", "EXISTS")}
-	for p.err == nil {
-		if len(s.Names) == maxItems {
-			p.fail(p.tok.start, codeTooManyItems, "list too long: more than %d members", maxItems)
-		}
-		s.Names = append(s.Names, p.name("the name of a "+strings.ToLower(s.Kind.String())))
-		if !p.acceptPunct(",") {
-			break
-		}
-	}
+	s.Names = p.names("the name of a " + strings.ToLower(s.Kind.String()))
 	if p.accept("CASCADE") {
 		s.Cascade = true
 	} else {
@@ -72,6 +67,21 @@ func (p *parser) drop() Statement {
 		p.unexpected(`",", CASCADE or the end of the statement`, "CASCADE", "RESTRICT")
 	}
 	return s
+}
+
+// names takes a list of names.
+func (p *parser) names(what string) []Name {
+	var names []Name
+	for p.err == nil {
+		if len(names) == maxItems {
+			p.fail(p.tok.start, codeTooManyItems, "list too long: more than %d members", maxItems)
+		}
+		names = append(names, p.name(what))
+		if !p.acceptPunct(",") {
+			break
+		}
+	}
+	return names
 }
 
 func (p *parser) comment() Statement {

@@ -66,6 +66,23 @@ func (p *parser) options() Options {
 	return o
 }
 
+// optionKeys takes the names of options in parentheses.
+func (p *parser) optionKeys() Options {
+	var o Options
+	if !p.isPunct("(") {
+		p.unexpected(`"("`).hint("Write RESET (key, …).")
+		return nil
+	}
+	p.list(true, func() {
+		x := Option{Pos: p.tok.start, Key: p.optionKey()}
+		if _, seen := o.Get(x.Key); seen && p.err == nil {
+			p.fail(x.Pos, codeSyntax, "option %q is given more than once", x.Key)
+		}
+		o = append(o, x)
+	})
+	return o
+}
+
 func (p *parser) option() Option {
 	o := Option{Pos: p.tok.start, Key: p.optionKey()}
 	if !p.isPunct("=") {

@@ -87,7 +87,7 @@ func (p *parser) refuseObject(start int, verb string) bool {
 	if kind == "UNIQUE" {
 		kind = "UNIQUE INDEX"
 	}
-	if verb != "CREATE" {
+	if verb != "CREATE" && kind != "TYPE" {
 		hint = "There are none."
 	}
 	p.refuse(start, verb+" "+kind+" is not available", hint)
@@ -112,8 +112,10 @@ func refusedObject(kind string) (hint string, ok bool) {
 		return "A node has the database main; run another node for another one.", true
 	case "FUNCTION", "MACRO", "PROCEDURE", "AGGREGATE", "OPERATOR", "CAST":
 		return "Write the expression in the query, or in a VIEW.", true
-	case "TYPE", "DOMAIN":
-		return "Write the type itself, for example ENUM('a', 'b') or STRUCT(x INTEGER).", true
+	case "TYPE": // behind ALTER
+		return "Create a type with another name.", true
+	case "DOMAIN":
+		return "CREATE TYPE gives a type a name; keep the rows that break a rule apart in a view.", true
 	case "SEQUENCE":
 		return "Let the program choose keys, or use DEFAULT uuid().", true
 	case "TRIGGER", "RULE", "EVENT":

@@ -74,6 +74,8 @@ func (p *parser) show() Statement {
 		s.Kind = KindDatabase
 	case p.accept("SCHEMAS"):
 		s.Kind = KindSchema
+	case p.accept("TYPES"):
+		s.Kind = KindType
 	default:
 		s.Setting = p.setting()
 	}

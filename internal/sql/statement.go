@@ -63,11 +63,12 @@ const (
 	KindModel
 	KindDatabase
 	KindSchema
+	KindType
 )
 
 // String is the keyword of the kind.
 func (k Kind) String() string {
-	names := [...]string{"", "STREAM", "TABLE", "VIEW", "MATERIALIZED VIEW", "COLUMN", "SINK", "SOURCE", "MODEL", "DATABASE", "SCHEMA"}
+	names := [...]string{"", "STREAM", "TABLE", "VIEW", "MATERIALIZED VIEW", "COLUMN", "SINK", "SOURCE", "MODEL", "DATABASE", "SCHEMA", "TYPE"}
 	if int(k) < len(names) {
 		return names[k]
 	}

@@ -10,7 +10,7 @@
 //	----
 //	SELECT item, sum(n) FROM sales GROUP BY item;
 //
-// The statements of the second part may be missing; random rows are made for every relation in any case, from small domains, so that keys meet,
+// The schema may have CREATE TYPE too. The statements of the second part may be missing; random rows are made for every relation in any case, from small domains, so that keys meet,
 // with nulls and edge values. Each chunk inserts rows and, into tables, updates and deletes some, as the same SQL text on the node and on DuckDB. Every query becomes a materialized
 // view three times: before the first chunk, in the middle, and at the end; a view on the first view; and a subscription. After every chunk, and
 // after a restart of the node, all of them must equal DuckDB's answer as multisets, floats to 1e-9 of their size.

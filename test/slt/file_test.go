@@ -13,6 +13,7 @@ import (
 // testFile is a file of testdata.
 type testFile struct {
 	name      string
+	types     []string // CREATE TYPE statements
 	relations []relation
 	rows      []string  // statements
 	views     []labView // that queries read
@@ -43,8 +44,20 @@ func readFile(path string) (*testFile, error) {
 		return nil, fmt.Errorf("%s: %d parts, want schema, rows (optional) and queries", path, len(parts))
 	}
 	f := &testFile{name: path}
+	types := map[string]row.Type{}
+	named := func(name string) (row.Type, bool) {
+		t, ok := types[strings.ToLower(name)]
+		return t, ok
+	}
 	for _, stmt := range statements(parts[0]) {
-		r, err := readRelation(stmt)
+		if parsed, _ := sql.Parse(stmt); parsed != nil {
+			if s, ok := parsed.(*sql.CreateType); ok {
+				f.types = append(f.types, stmt)
+				types[strings.ToLower(s.Name.Name)], _ = row.ParseTypeNamed(s.Type.SQL, named)
+				continue
+			}
+		}
+		r, err := readRelation(stmt, named)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -80,7 +93,7 @@ func onlyComments(s string) bool {
 	return true
 }
 
-func readRelation(stmt string) (relation, error) {
+func readRelation(stmt string, named func(string) (row.Type, bool)) (relation, error) {
 	parsed, err := sql.Parse(stmt)
 	if err != nil {
 		return relation{}, err
@@ -103,7 +116,7 @@ func readRelation(stmt string) (relation, error) {
 		return r, fmt.Errorf("%q is neither CREATE STREAM nor CREATE TABLE", stmt)
 	}
 	for i, d := range defs {
-		t, ok := row.ParseType(d.Type.SQL)
+		t, ok := row.ParseTypeNamed(d.Type.SQL, named)
 		if !ok {
 			return r, fmt.Errorf("column %s has type %s", d.Name, d.Type.SQL)
 		}

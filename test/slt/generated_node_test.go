@@ -31,7 +31,7 @@ func generatedFile(t *testing.T, seed uint64) *testFile {
 	defer l.close()
 	f := &testFile{name: fmt.Sprintf("generated %d", seed), mayErr: true, chunkRows: 8}
 	for i := range l.relations {
-		r, err := readRelation(l.relations[i].Create())
+		r, err := readRelation(l.relations[i].Create(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

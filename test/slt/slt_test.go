@@ -112,6 +112,9 @@ func runFile(t *testing.T, f *testFile, seed uint64) {
 	defer r.oracle.Close()
 	r.open()
 	defer func() { r.close() }()
+	for _, s := range f.types {
+		r.both(s)
+	}
 	for i := range f.relations {
 		r.exec(f.relations[i].create)
 		if err := r.oracle.Exec(f.relations[i].oracleCreate()); err != nil {

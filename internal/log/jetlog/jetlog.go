@@ -255,7 +255,8 @@ func (l *Log) delete(ctx context.Context, name string) error {
 	if err != nil {
 		// The stream is still there, and so is the topic, as if opened anew.
 		t.mu.Lock()
-		again := newTopic(l, name, t.stream, t.cfg, t.next, t.newest)
+		again := newTopic(l, name, t.stream, t.configLocked(), t.next, t.newest)
+		again.trimmed = t.trimmed
 		t.mu.Unlock()
 		l.mu.Lock()
 		l.topics[name] = again
@@ -296,7 +297,7 @@ func (l *Log) all(ctx context.Context) (map[string]log.TopicConfig, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	for name, t := range l.topics {
-		m[name] = t.cfg
+		m[name] = t.config()
 	}
 	return m, nil
 }

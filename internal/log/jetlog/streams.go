@@ -76,6 +76,7 @@ func (l *Log) recover(e *embedded) error {
 			return fmt.Errorf("%w: topic %s has two streams", log.ErrCorrupt, sc.Topic)
 		}
 		t := newTopic(l, sc.Topic, s.Config.Name, c, s.State.LastSeq+1, s.State.LastTime)
+		t.trimmed = sc.Trimmed
 		if last := l.ends.last(t.stream); last > s.State.LastSeq {
 			t.lost = last + 1
 			t.broken = fmt.Errorf("%w: it ends at frame %d, but went to frame %d", log.ErrCorrupt, s.State.LastSeq, last)
@@ -137,6 +138,8 @@ type storedConfig struct {
 	MaxBytes   int64         `json:"max_bytes,omitempty"`
 	Relaxed    bool          `json:"relaxed,omitempty"`
 	Memory     bool          `json:"memory,omitempty"`
+	// Trimmed says that the topic had a bound before that it has no more.
+	Trimmed bool `json:"trimmed,omitempty"`
 }
 
 func (s storedConfig) config() log.TopicConfig {
@@ -145,8 +148,7 @@ func (s storedConfig) config() log.TopicConfig {
 
 // streamConfig is the stream for a topic: the topic's records, or its marker if it is in memory.
 func streamConfig(name string, c log.TopicConfig) (jetstream.StreamConfig, error) {
-	b, err := json.Marshal(storedConfig{Topic: name, Partitions: c.Partitions, MaxAge: c.MaxAge,
-		MaxBytes: c.MaxBytes, Relaxed: c.Relaxed, Memory: c.Memory})
+	stored, err := metadata(name, c, false)
 	if err != nil {
 		return jetstream.StreamConfig{}, err
 	}
@@ -166,19 +168,19 @@ func streamConfig(name string, c log.TopicConfig) (jetstream.StreamConfig, error
 		Duplicates:  dedupeWindow,
 		AllowDirect: true,
 		DenyDelete:  true,
-		Metadata:    map[string]string{configKey: string(b)},
+		Metadata:    stored,
 	}
-	if c.Memory {
-		return s, nil
-	}
-	if c.MaxAge > 0 {
-		s.MaxAge = max(c.MaxAge, minMaxAge)
-		s.Duplicates = min(dedupeWindow, s.MaxAge)
-	}
-	if c.MaxBytes > 0 {
-		s.MaxBytes = min(c.MaxBytes, unbounded>>12)
+	if !c.Memory {
+		retention{c.MaxAge, c.MaxBytes}.bound(&s)
 	}
 	return s, nil
+}
+
+// metadata is what a topic's stream says of it.
+func metadata(name string, c log.TopicConfig, trimmed bool) (map[string]string, error) {
+	b, err := json.Marshal(storedConfig{Topic: name, Partitions: c.Partitions, MaxAge: c.MaxAge,
+		MaxBytes: c.MaxBytes, Relaxed: c.Relaxed, Memory: c.Memory, Trimmed: trimmed})
+	return map[string]string{configKey: string(b)}, err
 }
 
 // dropStream deletes a stream. That it does not exist is as good.

@@ -45,8 +45,7 @@ type topic struct {
 	name    string
 	stream  string
 	subject string
-	cfg     log.TopicConfig
-	target  int
+	cfg     log.TopicConfig // but for what retention says
 	room    *semaphore.Weighted
 	// gone is closed when the topic is being deleted.
 	gone chan struct{}
@@ -56,6 +55,7 @@ type topic struct {
 	written chan struct{}
 
 	mu      sync.Mutex
+	target  int           // the size of a frame
 	next    uint64        // all frames below are durable, and may be read
 	hot     []frame.Frame // the frames below next that are in memory, without gaps
 	wake    chan struct{}
@@ -67,6 +67,9 @@ type topic struct {
 	stopped bool
 	broken  error
 	lost    uint64 // all frames below were durable, though the stream no longer has those from next on; 0 if it has all
+	// retention is that of cfg until Retain changes it; trimmed says that there was one before: frames at the beginning may be gone.
+	retention retention
+	trimmed   bool
 
 	// Only the writer uses these.
 	link link
@@ -75,12 +78,9 @@ type topic struct {
 
 // newTopic returns the topic of a stream whose next frame has the number next, and whose newest was appended no later than newest.
 func newTopic(l *Log, name, stream string, c log.TopicConfig, next uint64, newest time.Time) *topic {
-	target := frameTarget
-	if c.MaxBytes > 0 {
-		target = int(min(frameTarget, max(minFrameTarget, c.MaxBytes/8)))
-	}
+	kept := retention{c.MaxAge, c.MaxBytes}
 	return &topic{
-		log: l, name: name, cfg: c, next: next, target: target, newest: newest, last: newest,
+		log: l, name: name, cfg: c, next: next, target: kept.frameTarget(), retention: kept, newest: newest, last: newest,
 		stream: stream, subject: subjectPrefix + stream,
 		room:    semaphore.NewWeighted(queueBytes),
 		gone:    make(chan struct{}),
@@ -316,7 +316,7 @@ func (t *topic) bounds(ctx context.Context) (log.Bounds, error) {
 // first returns the number of the oldest frame that the stream holds, or of the next one if it holds
 // none.
 func (t *topic) first(ctx context.Context) (uint64, error) {
-	if t.cfg.MaxAge == 0 && t.cfg.MaxBytes == 0 {
+	if !t.mayLackFrames() {
 		return 1, nil
 	}
 	var first uint64

@@ -46,6 +46,8 @@ func Run(t *testing.T, open Open) {
 		{"CloseUnderLoad", testClose},
 		{"Reopen", testReopen},
 		{"ReopenAfterRetention", testReopenAfterRetention},
+		{"RetainLess", testRetainLess},
+		{"RetainMore", testRetainMore},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -67,7 +67,7 @@ func (l *Log) Create(ctx context.Context, name string, c log.TopicConfig) error 
 	if l.topics[name] != nil {
 		return fmt.Errorf("creating topic %s: %w", name, log.ErrTopicExists)
 	}
-	l.topics[name] = &topic{log: l, name: name, cfg: c, next: l.o.First(), gone: make(chan struct{})}
+	l.topics[name] = &topic{log: l, name: name, cfg: c, maxAge: c.MaxAge, maxBytes: c.MaxBytes, next: l.o.First(), gone: make(chan struct{})}
 	return nil
 }
 
@@ -102,7 +102,7 @@ func (l *Log) Topics(ctx context.Context) (map[string]log.TopicConfig, error) {
 	}
 	m := make(map[string]log.TopicConfig, len(l.topics))
 	for name, t := range l.topics {
-		m[name] = t.cfg
+		m[name] = t.config()
 	}
 	return m, nil
 }

@@ -32,12 +32,14 @@ type topic struct {
 	// gone is closed when the topic is deleted.
 	gone chan struct{}
 
-	mu     sync.Mutex
-	groups []group // oldest first
-	bytes  int64
-	next   log.Offset
-	last   time.Time
-	wake   chan struct{} // closed by the next append; nil while nobody waits
+	mu       sync.Mutex
+	maxAge   time.Duration // as cfg has it, or Retain has changed it; so with maxBytes
+	maxBytes int64
+	groups   []group // oldest first
+	bytes    int64
+	next     log.Offset
+	last     time.Time
+	wake     chan struct{} // closed by the next append; nil while nobody waits
 }
 
 func (t *topic) append(entries []log.Entry) (log.Offset, error) {
@@ -59,7 +61,7 @@ func (t *topic) append(entries []log.Entry) (log.Offset, error) {
 	}
 	t.last = now
 	t.expire(now)
-	if limit := t.cfg.MaxBytes; limit > 0 {
+	if limit := t.maxBytes; limit > 0 {
 		t.drop(func(*group) bool { return t.bytes+bytes > limit })
 	}
 	if total, limit := t.log.bytes.Add(bytes), t.log.o.MaxBytes; limit > 0 && total > limit {
@@ -77,12 +79,12 @@ func (t *topic) append(entries []log.Entry) (log.Offset, error) {
 	return g.first + log.Offset(len(entries)) - 1, nil
 }
 
-// expire removes what is older than MaxAge. mu is held.
+// expire removes what is older than maxAge. mu is held.
 func (t *topic) expire(now time.Time) {
-	if t.cfg.MaxAge <= 0 {
+	if t.maxAge <= 0 {
 		return
 	}
-	oldest := now.Add(-max(t.cfg.MaxAge, 100*time.Millisecond))
+	oldest := now.Add(-max(t.maxAge, 100*time.Millisecond))
 	t.drop(func(g *group) bool { return g.at.Before(oldest) })
 }
 
