@@ -529,34 +529,41 @@ func (s *Session) subscribeRows(ctx context.Context, whole string, st *sql.Subsc
 	return r, nil
 }
 
-// subscribeBatch puts an event into the form of SUBSCRIBE's rows, nil if it shows nothing.
+// subscribeBatch puts an event into the form of SUBSCRIBE's rows, nil if it shows nothing. The weight of a row that says that what was sent before is
+// void, because a snapshot follows, is null, as is that of one that says how far the subscription is.
 func subscribeBatch(ev *Event, columns row.Schema, progress bool) *row.Batch {
 	done := progress && (ev.Kind != SnapshotEvent || !ev.More)
 	n := 0
 	if ev.Rows != nil {
 		n = ev.Rows.Len
 	}
-	total := n
-	if done {
+	bb := row.NewBatchBuilder(columns.Types(), n+2)
+	total := 0
+	mark := func(progressed bool) {
+		bb.Cols[0].AppendString(ev.Token)
+		bb.Cols[1].AppendBool(progressed)
+		for c := 2; c < len(columns); c++ {
+			bb.Cols[c].AppendNull()
+		}
 		total++
 	}
-	if total == 0 {
-		return nil
+	if ev.Reset {
+		mark(false)
 	}
-	bb := row.NewBatchBuilder(columns.Types(), total)
-	for i := range total {
+	for i := range n {
 		bb.Cols[0].AppendString(ev.Token)
-		bb.Cols[1].AppendBool(i == n)
-		if i == n {
-			for c := 2; c < len(columns); c++ {
-				bb.Cols[c].AppendNull()
-			}
-			continue
-		}
+		bb.Cols[1].AppendBool(false)
 		bb.Cols[2].AppendInt(ev.Rows.Weight(i))
 		for c := 3; c < len(columns); c++ {
 			bb.Cols[c].AppendFrom(&ev.Rows.Cols[c-3], i)
 		}
+		total++
+	}
+	if done {
+		mark(true)
+	}
+	if total == 0 {
+		return nil
 	}
 	return bb.Finish(total)
 }
