@@ -41,7 +41,7 @@ func (v *Volume) Mount(dir string) (*Mount, error) {
 
 // Close takes the volume away. The processes that use it must be dead or dying: what they still wait for fails.
 func (m *Mount) Close() error {
-	m.volume.turnOff()
+	m.volume.TurnOff()
 	return m.server.Unmount()
 }
 

@@ -91,8 +91,8 @@ func (v *Volume) Freeze() {
 	v.mu.Unlock()
 }
 
-// turnOff fails what waits on a frozen volume, whose users are dead.
-func (v *Volume) turnOff() {
+// TurnOff fails what waits on a frozen volume, whose users are dead.
+func (v *Volume) TurnOff() {
 	v.mu.Lock()
 	v.frozen, v.gone = true, true
 	v.thawed.Broadcast()
