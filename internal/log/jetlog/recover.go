@@ -87,6 +87,7 @@ func (l *Log) repair(e *embedded, cause error) {
 	defer l.repairing.Store(false)
 	l.logger.Error("storage refuses writes, reopening it", "dir", l.dir, "cause", cause)
 	l.refuse(cause)
+	noteFailure(l.dir)
 	e.stop()
 	for {
 		fresh, err := l.reopen()

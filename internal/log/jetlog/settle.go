@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -16,11 +17,78 @@ import (
 // settledBytes is how much of the end of a stream's newest block may not be durable: one frame, with what the server puts around it.
 const settledBytes = maxPayload + 64<<10
 
+const (
+	// failedName is a file that says that a write failed and the server has not been opened anew since.
+	failedName = "FAILED"
+	// failedAttempts to leave it are made: what makes writes fail now and then may hit it, too.
+	failedAttempts = 5
+)
+
+// noteFailure leaves a file that says that the server's own notes cannot be trusted. If that is not possible, neither are notes, in all likelihood.
+func noteFailure(dir string) {
+	for range failedAttempts {
+		f, err := os.Create(filepath.Join(dir, failedName))
+		if err == nil && errors.Join(f.Sync(), f.Close()) == nil {
+			return
+		}
+	}
+}
+
 // settle makes durable what a stopped server has left in dir. A process that was killed leaves bytes that can be read back and were never synced; after a
 // failed fsync the operating system takes such bytes for clean, and no later fsync writes them. The server would take them
 // for stored. So the end of each stream's newest block is written again, byte for byte, and synced.
+//
+// When a server stops after a write failed, its note of each stream's state, index.db, counts the frame that failed. The next server would believe
+// the note and take that frame for deleted. Without notes it counts what is in the blocks.
 func settle(dir string, logger *slog.Logger) error {
-	blocks, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "*", "msgs", "*.blk"))
+	if _, err := os.Stat(filepath.Join(dir, failedName)); err == nil {
+		if err := removeAll(dir, streamFolders+"/index.db"); err != nil {
+			return err
+		}
+		// Names become durable in their order, but not everywhere: the file goes only after the notes have gone for good.
+		folders, err := glob(dir, streamFolders)
+		if err != nil {
+			return err
+		}
+		for _, folder := range folders {
+			if err := syncFolder(folder); err != nil {
+				return fmt.Errorf("syncing %s: %w", folder, err)
+			}
+		}
+	}
+	if err := settleBlocks(dir, logger); err != nil {
+		return err
+	}
+	return removeAll(dir, failedName)
+}
+
+// streamFolders are the directories with the blocks of streams.
+const streamFolders = "jetstream/*/streams/*/msgs"
+
+// glob returns the paths that match a pattern within dir.
+func glob(dir, pattern string) ([]string, error) {
+	names, err := fs.Glob(os.DirFS(dir), pattern)
+	for i, n := range names {
+		names[i] = filepath.Join(dir, filepath.FromSlash(n))
+	}
+	return names, err
+}
+
+func removeAll(dir, pattern string) error {
+	files, err := glob(dir, pattern)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := os.Remove(f); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func settleBlocks(dir string, logger *slog.Logger) error {
+	blocks, err := glob(dir, streamFolders+"/*.blk")
 	if err != nil {
 		return err
 	}

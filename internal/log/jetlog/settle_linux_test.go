@@ -109,6 +109,48 @@ func TestFailedSyncIsNotAcknowledged(t *testing.T) {
 	}
 }
 
+// TestFirstWriteFails lets the very first write to a stream fail: the stream is empty afterwards, and takes its first frame.
+func TestFirstWriteFails(t *testing.T) {
+	d := newLosing(t, 1)
+	l := mustOpen(t, d.dir, Options{})
+	l.probeFirst = 10 * time.Millisecond
+	mustCreate(t, l, "t", log.TopicConfig{Partitions: 1})
+	mustCreate(t, l, "other", log.TopicConfig{Partitions: 1})
+	d.volume.SetFaults(faultfs.Faults{Write: 1})
+	refused := make(chan error, 1)
+	go func() {
+		_, err := l.Append(t.Context(), "t", []log.Entry{{Body: []byte("refused")}})
+		refused <- err
+	}()
+	eventually(t, "a write fails", func() bool { return d.volume.Stats().Errors > 0 })
+	d.volume.SetFaults(faultfs.Faults{}) // the server notes its state when it stops
+	if err := <-refused; err == nil {
+		t.Fatal("an append succeeded that could not be written")
+	}
+	eventually(t, "appends are taken again", func() bool {
+		_, err := l.Append(t.Context(), "other", []log.Entry{{Body: []byte("x")}})
+		return err == nil
+	})
+	for _, reopen := range []bool{false, true} {
+		if reopen {
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			l = mustOpen(t, d.dir, Options{})
+		}
+		if rs, err := readAll(t, l, "t"); err != nil || len(rs) != 0 {
+			t.Errorf("reopened %t: %d records, %v", reopen, len(rs), err)
+		}
+	}
+	appendBody(t, l, "t", []byte("first"))
+	if rs, err := readAll(t, l, "t"); err != nil || len(rs) != 1 {
+		t.Errorf("%d records, %v", len(rs), err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestOpenedIsDurable takes what a killed process has written but not synced as stored only once it is.
 func TestOpenedIsDurable(t *testing.T) {
 	d := newLosing(t, 1)
