@@ -145,6 +145,9 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	}
 	ev := Event{Kind: ChangeEvent, Token: s.db.readToken(f.Tick), Rows: f.Rows, More: f.More, Reset: f.Reset || (f.Snapshot && s.first),
 		frame: &sharedFrame{f, s.encoder}}
+	if f.More {
+		ev.Token = s.db.partToken()
+	}
 	switch {
 	case f.Snapshot:
 		ev.Kind = SnapshotEvent
@@ -157,6 +160,9 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	}
 	return ev, nil
 }
+
+// partToken goes with a part of a snapshot: who comes back with it starts over, since the rest of the snapshot is not in what changes later.
+func (db *Database) partToken() string { return token.Token{Database: db.name}.String() }
 
 // conflated joins the changes that arrive until the next one is due.
 func (s *Subscription) conflated(ctx context.Context, f *hub.Frame) *hub.Frame {
