@@ -101,7 +101,7 @@ func (f *fold) compare(l *life, token string, rows []json.RawMessage) bool {
 	return known
 }
 
-// events is a subscriber over Server-Sent Events, which comes back as a browser does.
+// eventsFollower is a subscriber over Server-Sent Events, which comes back as a browser does.
 type eventsFollower struct {
 	*fold
 	path string // with its query
@@ -128,9 +128,6 @@ func (e *eventsFollower) run(l *life) {
 		}
 	}
 }
-
-// broken is an error of the connection, not of what it carried.
-type broken struct{ error }
 
 // connect follows until the connection ends; its error is a violation.
 func (e *eventsFollower) connect(ctx context.Context, l *life) error {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -247,6 +246,3 @@ func buildNode(to string, race bool) error {
 	}
 	return nil
 }
-
-// logFile keeps what all nodes of an era say.
-func logFile(path string) (*os.File, error) { return os.Create(path) }
