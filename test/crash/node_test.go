@@ -142,13 +142,16 @@ func (n *node) stop() (int, error) {
 	}
 }
 
+// isDead reports whether the process has ended or was told to: errors of connections mean nothing any more.
 func (n *node) isDead() bool {
 	select {
 	case <-n.dead:
 		return true
 	default:
-		return false
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.killed
 }
 
 // do sends a request. An error means that there was no whole answer.
