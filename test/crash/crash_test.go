@@ -21,7 +21,7 @@ import (
 
 var (
 	flagFor   = flag.Duration("crash.for", 0, "how long to run; 0 runs for -crash.kills")
-	flagKills = flag.Int("crash.kills", 36, "kills to run for, without -crash.for")
+	flagKills = flag.Int("crash.kills", 30, "kills to run for, without -crash.for")
 	flagSeed  = flag.Uint64("crash.seed", 0, "seed of the first era; 0 takes one from the clock")
 	flagEra   = flag.Int("crash.era", 12, "kills on one data directory")
 	flagPlain = flag.Bool("crash.plain", false, "on a plain directory: no power cuts, no faults of the disk")
