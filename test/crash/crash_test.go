@@ -191,7 +191,7 @@ func (e *era) start(rng *rand.Rand, last bool) (*node, error) {
 		if err != nil {
 			return nil, errors.Join(err, e.disk.detach())
 		}
-		patience := 2 * time.Minute
+		patience := waitMax
 		early := !last && e.lives > 1 && rng.IntN(5) == 0
 		if early {
 			patience = time.Duration(rng.IntN(500)) * time.Millisecond

@@ -244,7 +244,7 @@ func (e *eventsFollower) take(l *life, id, event string, data []byte, resumed bo
 
 // settle waits until the fold is what a pull shows. Nothing is written meanwhile.
 func (e *eventsFollower) settle(l *life) error {
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(waitMax)
 	for {
 		pulled, err := e.pulled(l)
 		if err != nil {
@@ -255,7 +255,7 @@ func (e *eventsFollower) settle(l *life) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			l.violated("%s: after 30 quiet seconds the fold of all frames differs from a pull: %s", e.name, difference(rows, pulled))
+			l.violated("%s: after quiet minutes the fold of all frames differs from a pull: %s", e.name, difference(rows, pulled))
 			return nil
 		}
 		time.Sleep(20 * time.Millisecond)

@@ -35,6 +35,9 @@ type node struct {
 	trace  []string // of a panic or a data race
 }
 
+// waitMax is how long a node may take for what it has to do in the end; machines on which tests run are busy.
+const waitMax = 3 * time.Minute
+
 // tailLines of what the node says are kept for the report of a failure.
 const tailLines = 60
 

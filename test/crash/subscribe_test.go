@@ -123,7 +123,7 @@ func (r *rowsFollower) take(l *life, waiting []weighted, token string) error {
 
 // settle waits until the fold is what a SELECT shows. Nothing is written meanwhile.
 func (r *rowsFollower) settle(l *life) error {
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(waitMax)
 	conn, err := l.connect(l.ctx)
 	if err != nil {
 		return err
@@ -147,7 +147,7 @@ func (r *rowsFollower) settle(l *life) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			l.violated("%s over Postgres: after 30 quiet seconds the fold of all rows differs from a SELECT: %s", r.name, difference(rows, pulled))
+			l.violated("%s over Postgres: after quiet minutes the fold of all rows differs from a SELECT: %s", r.name, difference(rows, pulled))
 			return nil
 		}
 		time.Sleep(20 * time.Millisecond)

@@ -195,8 +195,8 @@ func (p *prober) recovered(l *life) {
 				l.totals.recovered.Add(1)
 				break
 			}
-			if time.Since(began) > 30*time.Second {
-				l.violated("%s does not take writes 30 seconds after the disk has recovered: %v", g.relation, err)
+			if time.Since(began) > waitMax {
+				l.violated("%s does not take writes minutes after the disk has recovered: %v", g.relation, err)
 				break
 			}
 			if !l.pause(50 * time.Millisecond) {
