@@ -11,7 +11,7 @@ FAST     := CGO_LDFLAGS="-L$(CURDIR)/.cache -Wl,-rpath,$(CURDIR)/.cache"
 FASTTAGS := -tags duckdb_use_lib
 endif
 
-.PHONY: build demo test check quick bench clean tools
+.PHONY: build demo test check quick crash bench clean tools
 
 build:
 	$(GO) build -o $(BIN) ./cmd/tidemill
@@ -33,6 +33,11 @@ check: quick
 
 quick: $(SHARED)
 	$(FAST) $(GO) test $(FASTTAGS) -short -timeout 5m ./internal/... ./test/house
+
+## crash: kills nodes for as long as FOR says, and says what held
+FOR      ?= 1h
+crash:
+	$(GO) test ./test/crash -run TestKilled -v -timeout 0 -crash.for=$(FOR)
 
 # Each test binary with DuckDB in it takes seconds to link; for quick tests on Linux they share it as a library, made from the very archives that are linked
 # into the program.

@@ -267,14 +267,22 @@ func (db *Database) readHistory(ctx context.Context) (map[record.TxID]bool, erro
 			return nil, fmt.Errorf("creating topic %s: %w", topic, err)
 		}
 	}
+	var dropped []string // topics
 	err := db.readTopic(ctx, catalogTopic, func(body []byte) error {
 		ch, err := catalog.DecodeChange(body)
-		if err == nil {
-			db.catalog.Apply(ch)
+		if err != nil {
+			return err
 		}
-		return err
+		if r := db.catalog.ByID(ch.Drop); r != nil && r.Stored() {
+			dropped = append(dropped, r.Topic())
+		}
+		db.catalog.Apply(ch)
+		return nil
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := db.finishDrops(ctx, dropped); err != nil {
 		return nil, err
 	}
 	committed := map[record.TxID]bool{}
@@ -351,6 +359,23 @@ func (db *Database) restore(ctx context.Context) (unsaved []*catalog.Relation, e
 		}
 	}
 	return unsaved, nil
+}
+
+// finishDrops deletes the topics of relations whose drop was cut short between the catalog and the topic.
+func (db *Database) finishDrops(ctx context.Context, dropped []string) error {
+	topics, err := db.log.Topics(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range dropped {
+		if _, is := topics[name]; !is {
+			continue
+		}
+		if err := db.log.Delete(ctx, name); err != nil {
+			db.logger.Warn("the data of a dropped relation cannot be deleted", "topic", name, "error", err)
+		}
+	}
+	return nil
 }
 
 // ensureTopic makes the topic of a relation whose creation was cut short between the catalog and the topic.

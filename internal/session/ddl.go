@@ -78,9 +78,13 @@ func (db *Database) createStored(ctx context.Context, r *catalog.Relation) error
 	if err != nil {
 		return err
 	}
-	r.ID, r.CreatedAt = db.catalog.NextID(), db.now().UTC()
+	r.CreatedAt = db.now().UTC()
 	r.Versions = []row.Schema{r.Columns}
-	if err := db.log.Create(ctx, r.Topic(), c); err != nil {
+	for err = log.ErrTopicExists; errors.Is(err, log.ErrTopicExists); { // one whose creation was cut short between the topic and the catalog keeps its ID
+		r.ID = db.catalog.NextID()
+		err = db.log.Create(ctx, r.Topic(), c)
+	}
+	if err != nil {
 		return fmt.Errorf("creating the topic of %s: %w", r.Name, err)
 	}
 	if err := db.define(r); err != nil {

@@ -150,6 +150,9 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	}
 	ev := Event{Kind: ChangeEvent, Token: s.db.readToken(f.Tick), Rows: f.Rows, More: f.More, Reset: f.Reset || (f.Snapshot && s.first),
 		frame: &sharedFrame{f, s.encoder}}
+	if f.More {
+		ev.Token = s.db.partToken()
+	}
 	switch {
 	case f.Snapshot:
 		ev.Kind = SnapshotEvent
@@ -177,6 +180,9 @@ func (s *Subscription) Wrote(ev *Event, n int) {
 
 // Cut says that the client is given up because it takes nothing.
 func (s *Subscription) Cut() { s.db.metrics.Subscriptions.Cut() }
+
+// partToken goes with a part of a snapshot: who comes back with it starts over, since the rest of the snapshot is not in what changes later.
+func (db *Database) partToken() string { return token.Token{Database: db.name}.String() }
 
 // conflated joins the changes that arrive until the next one is due.
 func (s *Subscription) conflated(ctx context.Context, f *hub.Frame) *hub.Frame {
@@ -554,34 +560,41 @@ func (s *Session) subscribeRows(ctx context.Context, whole string, st *sql.Subsc
 	return r, nil
 }
 
-// subscribeBatch puts an event into the form of SUBSCRIBE's rows, nil if it shows nothing.
+// subscribeBatch puts an event into the form of SUBSCRIBE's rows, nil if it shows nothing. The weight of a row that says that what was sent before is
+// void, because a snapshot follows, is null, as is that of one that says how far the subscription is.
 func subscribeBatch(ev *Event, columns row.Schema, progress bool) *row.Batch {
 	done := progress && (ev.Kind != SnapshotEvent || !ev.More)
 	n := 0
 	if ev.Rows != nil {
 		n = ev.Rows.Len
 	}
-	total := n
-	if done {
+	bb := row.NewBatchBuilder(columns.Types(), n+2)
+	total := 0
+	mark := func(progressed bool) {
+		bb.Cols[0].AppendString(ev.Token)
+		bb.Cols[1].AppendBool(progressed)
+		for c := 2; c < len(columns); c++ {
+			bb.Cols[c].AppendNull()
+		}
 		total++
 	}
-	if total == 0 {
-		return nil
+	if ev.Reset {
+		mark(false)
 	}
-	bb := row.NewBatchBuilder(columns.Types(), total)
-	for i := range total {
+	for i := range n {
 		bb.Cols[0].AppendString(ev.Token)
-		bb.Cols[1].AppendBool(i == n)
-		if i == n {
-			for c := 2; c < len(columns); c++ {
-				bb.Cols[c].AppendNull()
-			}
-			continue
-		}
+		bb.Cols[1].AppendBool(false)
 		bb.Cols[2].AppendInt(ev.Rows.Weight(i))
 		for c := 3; c < len(columns); c++ {
 			bb.Cols[c].AppendFrom(&ev.Rows.Cols[c-3], i)
 		}
+		total++
+	}
+	if done {
+		mark(true)
+	}
+	if total == 0 {
+		return nil
 	}
 	return bb.Finish(total)
 }

@@ -50,7 +50,9 @@
 // JetStream freezes a stream on its first write error and does not answer publishers any more. When
 // that is found, the server is restarted on the same directory, which is the only way to learn what
 // the stream holds and to unfreeze it; the append then fails with log.ErrUnavailable (or succeeds, if
-// the frame is there). From then on appends are refused at once, until a probe, a file of a few MiB
+// the frame is there). What a server has left behind is written again and synced before the next one reads it (settle.go): after a failed
+// fsync, and after the end of a process, bytes can be read that a power cut would take. What it noted of its state is removed: it counts the frame that
+// failed. From then on appends are refused at once, until a probe, a file of a few MiB
 // written to the same directory and fsynced, succeeds. Reads pause for the restart and go on.
 //
 // # Ownership

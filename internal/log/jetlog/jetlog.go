@@ -121,6 +121,9 @@ func (l *Log) open() error {
 	if err != nil {
 		return err
 	}
+	if err := settle(l.dir, l.logger); err != nil {
+		return errors.Join(err, lock.Close())
+	}
 	e, err := startServer(l.dir, l.logger)
 	if err != nil {
 		return errors.Join(err, lock.Close())

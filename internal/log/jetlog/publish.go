@@ -91,7 +91,7 @@ func (t *topic) publish(f frame.Frame) error {
 		if v == frozen {
 			t.log.repair(e, cause)
 		}
-		held, err := t.holds(f)
+		held, err := t.keeps(f)
 		if err != nil {
 			return err
 		}
@@ -190,6 +190,29 @@ func (t *topic) judge(e *embedded, m *nats.Msg, number uint64) (verdict, error) 
 		return fenced, fmt.Errorf("it was stored as number %d", a.Seq)
 	}
 	return stored, nil
+}
+
+// keeps finds out whether the stream holds this very frame and will after a crash. What a frozen stream says does not count: it may hold what could not be synced,
+// or not know of bytes that are found when it is opened again.
+func (t *topic) keeps(f frame.Frame) (bool, error) {
+	for {
+		e := t.log.server()
+		held, err := t.holds(f)
+		if err != nil {
+			return false, err
+		}
+		why := e.frozen(t.stream)
+		if why != "" {
+			t.log.repair(e, fmt.Errorf("the storage says: %s", why))
+		}
+		if t.log.server() != e {
+			continue
+		}
+		if why != "" {
+			return false, fmt.Errorf("%w, and whether the records are stored is not known: %w", log.ErrClosed, context.DeadlineExceeded)
+		}
+		return held, nil
+	}
 }
 
 // holds finds out whether the stream holds this very frame, however long that takes. It asks the

@@ -87,9 +87,10 @@ func (l *Log) repair(e *embedded, cause error) {
 	defer l.repairing.Store(false)
 	l.logger.Error("storage refuses writes, reopening it", "dir", l.dir, "cause", cause)
 	l.refuse(cause)
+	noteFailure(l.dir)
 	e.stop()
 	for {
-		fresh, err := startServer(l.dir, l.logger)
+		fresh, err := l.reopen()
 		if err == nil {
 			l.running.Store(fresh)
 			return
@@ -101,6 +102,22 @@ func (l *Log) repair(e *embedded, cause error) {
 			return
 		}
 	}
+}
+
+// reopen starts a server on the directory of one that was stopped. It has all topics, and what it has is durable.
+func (l *Log) reopen() (*embedded, error) {
+	if err := settle(l.dir, l.logger); err != nil {
+		return nil, err
+	}
+	e, err := startServer(l.dir, l.logger)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.complete(e); err != nil {
+		e.stop()
+		return nil, err
+	}
+	return e, nil
 }
 
 func (l *Log) server() *embedded { return l.running.Load() }
