@@ -19,6 +19,7 @@ type joinOp struct {
 	emit     []joinColumn
 	residual *scalar.Program // nil: none
 	rejects  []Reject
+	walker   walker
 }
 
 // joinColumn is an output column: column of the left or the right input.
@@ -102,18 +103,9 @@ func (o *joinOp) match(p *port, other *joinSide, fromRight bool) (*row.Batch, er
 	}
 	other.ids = sized(other.ids, p.batch.Len)
 	other.keys.FindAll(p.keys, p.hash, other.ids)
-	at := make([]int32, 0, p.batch.Len)
-	ids := make([]uint32, 0, p.batch.Len)
-	for i, k := range other.ids {
-		if k == state.None {
-			continue
-		}
-		for r := *other.heads.Peek(k); r != 0; r = other.links.Peek(r - 1).next {
-			at, ids = append(at, int32(i)), append(ids, r-1)
-		}
-		if len(at) > maxMatches {
-			return nil, errMatches
-		}
+	at, ids, err := o.walker.match(other, other.ids)
+	if err != nil {
+		return nil, err
 	}
 	if len(at) == 0 {
 		return nil, nil
