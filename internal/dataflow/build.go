@@ -239,11 +239,13 @@ func (b *builder) addMap(in lowered, c chain) (lowered, error) {
 	for range b.Workers {
 		op := &mapOp{title: title, narrow: narrow}
 		var err error
-		if op.where, err = b.compile(c.preds, in.types); err != nil {
+		if op.where, op.exprs, err = b.Compiler.CompileMap(c.preds, exprs, in.types, narrow); err != nil {
 			return lowered{}, err
 		}
-		if op.exprs, err = b.compile(exprs, below); err != nil {
-			return lowered{}, err
+		for _, p := range []*scalar.Program{op.where, op.exprs} {
+			if p != nil {
+				b.g.closers = append(b.g.closers, p.Close)
+			}
 		}
 		n.shards = append(n.shards, op)
 	}

@@ -19,6 +19,7 @@ type joinOp struct {
 	emit     []joinColumn
 	residual *scalar.Program // nil: none
 	rejects  []Reject
+	walker   walker
 }
 
 // joinColumn is an output column: column of the left or the right input.
@@ -43,8 +44,9 @@ type joinSide struct {
 	at       []int       // where rows has an input column, -1 for nowhere
 	expiry   *expiry     // nil: rows stay
 
-	ids  []uint32
-	hash []uint64
+	ids    []uint32
+	hash   []uint64
+	warmed uint64 // see state.Index.Warm
 }
 
 type joinLink struct{ next, prev, key uint32 } // rows + 1
@@ -101,19 +103,13 @@ func (o *joinOp) match(p *port, other *joinSide, fromRight bool) (*row.Batch, er
 		return nil, nil
 	}
 	other.ids = sized(other.ids, p.batch.Len)
+	if p.batch.Len <= warmMatches {
+		other.warmed += other.keys.Warm(p.hash)
+	}
 	other.keys.FindAll(p.keys, p.hash, other.ids)
-	at := make([]int32, 0, p.batch.Len)
-	ids := make([]uint32, 0, p.batch.Len)
-	for i, k := range other.ids {
-		if k == state.None {
-			continue
-		}
-		for r := *other.heads.Peek(k); r != 0; r = other.links.Peek(r - 1).next {
-			at, ids = append(at, int32(i)), append(ids, r-1)
-		}
-		if len(at) > maxMatches {
-			return nil, errMatches
-		}
+	at, ids, err := o.walker.match(other, other.ids)
+	if err != nil {
+		return nil, err
 	}
 	if len(at) == 0 {
 		return nil, nil
@@ -207,11 +203,22 @@ func (s *joinSide) apply(p *port) error {
 	n := p.batch.Len
 	s.hash = append(s.hash[:0], make([]uint64, n)...)
 	row.Hash(p.batch.Cols, s.hash)
-	for i := range n {
-		s.change(p, i)
+	for lo := 0; lo < n; lo += warmRows {
+		hi := min(lo+warmRows, n)
+		s.warmed += s.byRow.Warm(s.hash[lo:hi]) + s.keys.Warm(p.hash[lo:hi])
+		for i := lo; i < hi; i++ {
+			s.change(p, i)
+		}
 	}
 	return nil
 }
+
+// warmRows is how many rows are taken in with their indexes' memory asked for ahead, warmMatches how many are looked up so at most: what they read
+// must still be in the processor's caches when they are.
+const (
+	warmRows    = 128
+	warmMatches = 1 << 13
+)
 
 func (s *joinSide) insertAll(p *port) {
 	s.ids = sized(s.ids, p.batch.Len)

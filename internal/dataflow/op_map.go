@@ -6,7 +6,8 @@ import (
 	"github.com/tidemill/tidemill/internal/row"
 )
 
-// mapOp filters and projects: it is linear and has no state. Columns that only the predicates read are not copied.
+// mapOp filters and projects: it is linear and has no state. Columns that only the predicates read are not copied, and what both compute with
+// effort is computed once.
 type mapOp struct {
 	title string
 	// where is nil for no filter.
@@ -41,11 +42,17 @@ func (o *mapOp) step(in []port) (*row.Batch, error) {
 	if o.narrow != nil {
 		b = b.Project(o.narrow)
 	}
-	if at != nil && len(at) < b.Len {
+	if len(at) == b.Len {
+		at = nil
+	}
+	if at != nil {
 		b = b.Gather(at)
 	}
 	if o.exprs == nil {
 		return b, nil
+	}
+	if o.where != nil {
+		o.exprs.Passed(at)
 	}
 	return o.project(b)
 }

@@ -346,15 +346,28 @@ func (p *Planner) isClosed() bool {
 // Plan plans one SELECT, INSERT, UPDATE, DELETE or MERGE. It fails with an *Error; when the context ends or the
 // planner's timeout passes first, the plan is given up.
 func (p *Planner) Plan(ctx context.Context, sql string) (Planned, error) {
+	return p.planWithin(ctx, sql, p.timeout)
+}
+
+// knownPatience is how long a plan may take of a statement that has been planned before: its size is known to be bearable, so what takes long is the
+// wait for a processor.
+const knownPatience = 5 * time.Minute
+
+// PlanKnown is Plan for a statement that has been planned before, perhaps by an earlier process. It takes its time.
+func (p *Planner) PlanKnown(ctx context.Context, sql string) (Planned, error) {
+	return p.planWithin(ctx, sql, max(p.timeout, knownPatience))
+}
+
+func (p *Planner) planWithin(ctx context.Context, sql string, limit time.Duration) (Planned, error) {
 	if _, err := checkLimits(sql, p.meaning); err != nil {
 		return Planned{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	db := p.instance()
-	planned, err := p.plan(ctx, sql)
+	planned, err := p.plan(ctx, sql, limit)
 	if isUnusable(err) && p.reopen(db) == nil {
-		planned, err = p.plan(ctx, sql)
+		planned, err = p.plan(ctx, sql, limit)
 	}
 	return planned, err
 }
@@ -365,11 +378,11 @@ func (p *Planner) instance() *database {
 	return p.db
 }
 
-func (p *Planner) plan(ctx context.Context, sql string) (Planned, error) {
+func (p *Planner) plan(ctx context.Context, sql string, limit time.Duration) (Planned, error) {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
-		return Planned{}, p.gaveUp(ctx)
+		return Planned{}, p.gaveUp(ctx, limit)
 	}
 	c, err := p.acquire()
 	if err != nil {
@@ -396,7 +409,7 @@ func (p *Planner) plan(ctx context.Context, sql string) (Planned, error) {
 			return o.planned, o.err
 		}
 		c.interrupt()
-		return Planned{}, p.gaveUp(ctx)
+		return Planned{}, p.gaveUp(ctx, limit)
 	}
 }
 
@@ -448,10 +461,10 @@ func (r *planRun) abandon() bool {
 	return true
 }
 
-func (p *Planner) gaveUp(ctx context.Context) error {
+func (p *Planner) gaveUp(ctx context.Context, limit time.Duration) error {
 	e := &Error{Kind: KindInterrupted, Message: "planning was canceled", cause: context.Cause(ctx)}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		e.Message = "planning took longer than it may (at most " + p.timeout.String() + ")"
+		e.Message = "planning took longer than it may (at most " + limit.String() + ")"
 		e.Hint = "make the statement smaller: fewer joins and common table expressions, shorter expressions"
 	}
 	return e

@@ -327,6 +327,8 @@ func TestPlanTimeout(t *testing.T) {
 	}
 	_, err = p.Plan(t.Context(), "SELECT 1")
 	wantError(t, err, KindLimit, "busy with 1 statements")
+	_, err = p.PlanKnown(t.Context(), "SELECT 1")
+	wantError(t, err, KindLimit, "busy with 1 statements")
 	p.timeout = time.Minute
 	for start := time.Now(); err != nil && time.Since(start) < time.Minute; {
 		runtime.Gosched()
@@ -334,6 +336,10 @@ func TestPlanTimeout(t *testing.T) {
 	}
 	if err != nil {
 		t.Errorf("the planner stays busy: %v", err)
+	}
+	p.timeout = time.Nanosecond // too short for any
+	if _, err := p.PlanKnown(t.Context(), "SELECT 1"); err != nil {
+		t.Errorf("a known statement: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -400,7 +400,7 @@ func (db *Database) appendOnly(relation string) bool {
 
 // startView builds a view of the catalog again, at the start of the node.
 func (db *Database) startView(ctx context.Context, r *catalog.Relation) error {
-	planned, err := db.planner.Plan(ctx, r.Query)
+	planned, err := db.planner.PlanKnown(ctx, r.Query)
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,8 @@ func (a *tally) list(t *testing.T, v verdict, title string, examples bool) {
 }
 
 // TestGeneratedDataflow maintains generated queries by themselves, without a log and doors: planned by DuckDB, stepped through random chunks with
-// retractions on one to three workers, from the beginning and from the middle, and compared with DuckDB's answer after each chunk.
+// retractions on one worker and on several, from the beginning, from the middle and through a restart, with a view over the query, and compared with
+// DuckDB's answer after each chunk.
 func TestGeneratedDataflow(t *testing.T) {
 	end := time.Now().Add(*genFor)
 	all := &tally{reasons: map[verdict]map[string]int{}, example: map[string]string{}}
@@ -138,6 +139,7 @@ type lab struct {
 	deltas    []map[string]*row.Batch // per chunk
 	contents  []map[string]*row.Batch // after each chunk
 	views     []labView
+	over      row.Schema // of the query that is tried, as a view over it reads it
 }
 
 // labView is a view that queries read like a relation.
@@ -235,7 +237,8 @@ func (l *lab) view(judge func(*sqlgen.Node) verdict) {
 		if len(sum) > 0 {
 			l.contents[c][name] = row.Concat(sum)
 		}
-		if err := l.oracles[c].Exec(fmt.Sprintf("CREATE VIEW %s AS %s", name, q)); err != nil {
+		// A table, because DuckDB (1.5.5) sometimes computes a view that a query reads twice differently from the view by itself.
+		if err := l.oracles[c].Exec(fmt.Sprintf("CREATE TABLE %s AS %s", name, q)); err != nil {
 			l.t.Fatal(err)
 		}
 	}
@@ -340,35 +343,46 @@ func (l *lab) try(text string) (v verdict, reason string) {
 	if err != nil {
 		return invalid, err.Error()
 	}
-	graphs := make([]*maintained, 2)
-	for i := range graphs {
-		m, err := l.build(planned, 1+(l.turn+i)%3)
-		if err != nil {
+	ways := l.ways()
+	for i := range ways {
+		if ways[i].maintained, err = l.build(planned, ways[i].workers); err != nil {
 			return unbuilt(err)
 		}
-		defer m.g.Close()
-		graphs[i] = m
+		defer func() { ways[i].maintained.g.Close() }()
 	}
+	over, err := l.viewOver(planned, text)
+	if err != nil {
+		return unbuilt(err)
+	}
+	defer over.close()
 	for c := range genChunks {
 		want, err := l.answer(ctx, c, text)
 		if err != nil {
 			return erring, err.Error()
 		}
-		for i, m := range graphs {
-			in := l.deltas[c]
-			if i == 1 { // from the middle
-				if c < genChunks/2 {
-					continue
-				}
-				if c == genChunks/2 {
-					in = l.contents[c]
-				}
+		for i := range ways {
+			w := &ways[i]
+			in, err := l.into(w, planned, c)
+			if err != nil {
+				return differs, "building again: " + err.Error()
 			}
-			if err := m.step(in); err != nil {
-				return differs, fmt.Sprintf("chunk %d: %v", c, err)
+			if in == nil {
+				continue
 			}
-			if diff := m.rows.differ(want); diff != "" {
-				return differs, fmt.Sprintf("after chunk %d, made at chunk %d, %d rows rejected:\n%s", c, i*genChunks/2, m.rejected, diff)
+			out, err := w.maintained.change(in)
+			if err != nil {
+				return differs, fmt.Sprintf("chunk %d, %s: %v", c, w, err)
+			}
+			for _, b := range out {
+				w.maintained.rows.add(b)
+			}
+			if diff := w.maintained.rows.differ(want); diff != "" {
+				return differs, fmt.Sprintf("after chunk %d, %s, %d rows rejected:\n%s", c, w, w.maintained.rejected, diff)
+			}
+			if i == 0 {
+				if v, reason := over.follow(ctx, c, out); v == differs {
+					return v, reason
+				}
 			}
 		}
 	}
@@ -401,6 +415,9 @@ func (l *lab) build(p duck.Planned, workers int) (*maintained, error) {
 		return nil, err
 	}
 	find := func(name string) *sqlgen.Relation {
+		if name == overName {
+			return &sqlgen.Relation{Name: name, Columns: l.over}
+		}
 		return &l.relations[slices.IndexFunc(l.relations, func(r sqlgen.Relation) bool { return r.Name == name })]
 	}
 	g, err := dataflow.Build(n, dataflow.Options{Workers: workers, Compiler: &scalar.Compiler{Fallback: labFallback{l.evaluator}},

@@ -140,3 +140,37 @@ func BenchmarkDuckDB(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkMap reports what a filter and a projection cost that both extract by the same pattern: with and without sharing it.
+func BenchmarkMap(b *testing.B) {
+	schema, batch := benchTable()
+	r := newRig(b, schema, batch)
+	exprs, in, err := r.bind("a > 9000 OR regexp_extract(s, 'channel_id=([0-9]+)', 1) <> '', CASE WHEN a > 9000 THEN '0' ELSE regexp_extract(s, 'channel_id=([0-9]+)', 1) END")
+	if err != nil {
+		b.Fatal(err)
+	}
+	where, out, err := r.compiler.CompileMap(exprs[:1], exprs[1:], types(in), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer where.Close()
+	defer out.Close()
+	for _, shared := range []bool{true, false} {
+		b.Run(map[bool]string{true: "once", false: "twice"}[shared], func(b *testing.B) {
+			start := cpuTime(b)
+			for b.Loop() {
+				at, _, err := where.Select(in)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if shared {
+					out.Passed(at)
+				}
+				if _, _, err := out.Eval(in.Gather(at)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			perRow(b, start, in.Len)
+		})
+	}
+}

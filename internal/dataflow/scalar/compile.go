@@ -25,15 +25,17 @@ var (
 type assembly struct {
 	c       *Compiler
 	input   []row.Type
-	ids     map[string]int // structure of an expression → its number
+	columns []int // what the columns of input are in memos, nil for the same
+	roots   []*plan.Expr
+	memos   *memos
 	numbers map[*plan.Expr]int
 	moody   map[*plan.Expr]bool // whether an expression is volatile
 	slots   int
 	closers []*foreign
 }
 
-func newAssembly(c *Compiler, input []row.Type) *assembly {
-	return &assembly{c: c, input: input, ids: map[string]int{}, numbers: map[*plan.Expr]int{}, moody: map[*plan.Expr]bool{}}
+func newAssembly(p *Program) *assembly {
+	return &assembly{c: p.compiler, input: p.input, columns: p.columns, roots: p.exprs, memos: p.memos, numbers: map[*plan.Expr]int{}, moody: map[*plan.Expr]bool{}}
 }
 
 // scope is a block being made and what has been computed in it.
@@ -95,17 +97,22 @@ func (as *assembly) number(e *plan.Expr) int {
 	if id, ok := as.numbers[e]; ok {
 		return id
 	}
-	key := fmt.Appendf(nil, "%d %q %v %d %t %q", e.Kind, e.Name, e.Type, e.Index, e.Try, e.SQL)
+	index := e.Index
+	if e.Kind == plan.Column && as.columns != nil && index >= 0 && index < len(as.columns) {
+		index = as.columns[index]
+	}
+	key := fmt.Appendf(nil, "%d %q %v %d %t %q", e.Kind, e.Name, e.Type, index, e.Try, e.SQL)
 	if e.Kind == plan.Constant {
 		key = fmt.Appendf(key, " %t %d %d %x %q %v", e.Value.Null, e.Value.I, e.Value.H, e.Value.F, e.Value.S, e.Value.V)
 	}
 	for _, a := range e.Args {
 		key = strconv.AppendInt(append(key, ' '), int64(as.number(a)), 10)
 	}
-	id, ok := as.ids[string(key)]
+	ids := as.memos.ids
+	id, ok := ids[string(key)]
 	if !ok {
-		id = len(as.ids)
-		as.ids[string(key)] = id
+		id = len(ids)
+		ids[string(key)] = id
 	}
 	as.numbers[e] = id
 	return id
@@ -137,10 +144,17 @@ func (as *assembly) expr(sc *scope, e *plan.Expr) (*vec, error) {
 	if v := sc.lookup(id); v != nil {
 		return v, nil
 	}
-	v, err := as.newExpr(sc, e)
+	var v *vec
+	var err error
+	if cell := as.memos.cells[id]; cell != nil {
+		v, err = as.memoized(sc, e, cell)
+	} else {
+		v, err = as.newExpr(sc, e)
+	}
 	if err != nil {
 		return nil, err
 	}
+	as.memos.made[id]++
 	sc.known[id] = v
 	return v, nil
 }

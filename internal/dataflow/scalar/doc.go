@@ -29,6 +29,10 @@
 // them. An arm of cheap instructions runs over all rows of its surroundings with a mask that says
 // whose failures count; an arm with expensive ones runs over only the rows that need it, gathered.
 //
+// Expressions that cost much per row (patterns, JSON, formats, DuckDB's own) and that several arms need, or a filter and the projection after it
+// (CompileMap), have a memo: each row is computed where it is first asked for and taken from there afterwards. So no row is computed, or
+// fails, for which none of these places asks.
+//
 // A failing row is noted with its position in the batch and its first message, and the other
 // rows go on.
 //

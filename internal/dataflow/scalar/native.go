@@ -18,6 +18,8 @@ type native struct {
 	nullable bool
 	// cheap kernels cost so little per row that rows nobody asked for may be computed too.
 	cheap bool
+	// dear kernels cost so much per row that their value is rather kept than computed again.
+	dear bool
 	// partial kernels leave rows to the fallback, by adding them to the block's hard rows.
 	partial bool
 	// firstOnly kernels have all arguments but the first built in.
@@ -83,6 +85,11 @@ func newRegistry() registry {
 			all[name] = build
 		}
 	}
+	for _, table := range []registry{regexpTable(), jsonTable(), formatTable()} {
+		for name := range table {
+			all[name] = dear(all[name])
+		}
+	}
 	return all
 }
 
@@ -126,6 +133,15 @@ func strict(k kernel) (native, bool) { return native{run: k}, k != nil }
 
 // cheap wraps a kernel of a few instructions per row.
 func cheap(k kernel) (native, bool) { return native{run: k, cheap: true}, k != nil }
+
+// dear says that a builder's kernels are dear.
+func dear(build builder) builder {
+	return func(s *site) (native, bool) {
+		n, ok := build(s)
+		n.dear = true
+		return n, ok
+	}
+}
 
 // only makes a builder that has one kernel, for arguments of exactly these kinds.
 func only(k kernel, kinds ...row.Kind) builder {

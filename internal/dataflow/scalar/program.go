@@ -15,6 +15,11 @@ type Program struct {
 	exprs    []*plan.Expr
 	input    []row.Type
 	closers  []*foreign
+	// selects says that the expressions are predicates. columns are those of the batch that input stands for in memos, nil for the same.
+	selects bool
+	columns []int
+	memos   *memos
+	follows bool // the next Eval is over rows that a filter passed
 
 	// main computes all expressions; its results are in outs. Made when first needed.
 	main *mainBlock
@@ -54,25 +59,25 @@ func (m *mainBlock) load(b *row.Batch, s *sink) {
 	m.block.n, m.block.rows, m.block.live, m.block.sink = b.Len, nil, nil, s
 }
 
-func (p *Program) buildEval() error {
-	as := newAssembly(p.compiler, p.input)
+func (p *Program) buildEval() (*assembly, error) {
+	as := newAssembly(p)
 	defer func() { p.closers = append(p.closers, as.closers...) }()
 	m := newMain(as)
 	outs, seen := make([]*vec, len(p.exprs)), map[*plan.Expr]int{}
 	for i, e := range p.exprs {
 		if err := checkDepth(e, maxDepth, seen); err != nil {
-			return err
+			return nil, err
 		}
 		var err error
 		if outs[i], err = as.expr(m.scope, e); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	for _, v := range outs {
 		v.escapes = true
 	}
 	p.main, p.outs = m, outs
-	return nil
+	return as, nil
 }
 
 // Eval computes one column per expression. Rows for which an expression fails are listed in errs (each row once, ascending);
@@ -80,13 +85,17 @@ func (p *Program) buildEval() error {
 // as a whole: the fallback broke, or a column grew beyond its bounds.
 func (p *Program) Eval(b *row.Batch) (cols []row.Vec, errs []RowError, err error) {
 	if p.main == nil {
-		if err := p.buildEval(); err != nil {
+		if _, err := p.buildEval(); err != nil {
 			return nil, nil, err
 		}
 	}
 	if err := p.check(b); err != nil {
 		return nil, nil, err
 	}
+	if !p.follows {
+		p.memos.start(b.Len)
+	}
+	p.follows = false
 	cols = make([]row.Vec, len(p.outs))
 	if b.Len == 0 {
 		for i, e := range p.exprs {

@@ -98,7 +98,7 @@ func TestRandomNesting(t *testing.T) {
 	var boolean, text, number func(depth int) string
 	boolean = func(depth int) string {
 		if depth == 0 {
-			return pick("ba", "bb", "i4a > 3", "sa LIKE '%a%'", "tsa IS NULL", "i1a = 7", "sb < sc", "NULL::boolean")
+			return pick("ba", "bb", "i4a > 3", "sa LIKE '%a%'", "tsa IS NULL", "i1a = 7", "sb < sc", "NULL::boolean", "regexp_matches(sa, '[b-d]')")
 		}
 		switch rng.IntN(5) {
 		case 0:
@@ -115,7 +115,7 @@ func TestRandomNesting(t *testing.T) {
 	}
 	text = func(depth int) string {
 		if depth == 0 {
-			return pick("sa", "sb", "sc", "'k'", "NULL::varchar", "upper(sa)", "sa || sb", "i4a::varchar")
+			return pick("sa", "sb", "sc", "'k'", "NULL::varchar", "upper(sa)", "sa || sb", "i4a::varchar", "regexp_extract(sb, '[a-m]+')", "regexp_extract(sb, '[a-m]+')")
 		}
 		switch rng.IntN(4) {
 		case 0:

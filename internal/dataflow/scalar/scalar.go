@@ -43,13 +43,9 @@ type Compiler struct {
 
 // Compile makes a program that computes exprs over batches whose columns have the types of input.
 func (c *Compiler) Compile(exprs []*plan.Expr, input []row.Type) (*Program, error) {
-	p := &Program{compiler: c, exprs: exprs, input: input}
-	build := p.buildEval
-	if allBoolean(exprs) {
-		build = p.buildSelect // predicates, most likely; Eval is compiled if it is asked for
-	}
-	if err := build(); err != nil {
-		p.Close()
+	// Boolean expressions are predicates, most likely; Eval is compiled if it is asked for.
+	p := &Program{compiler: c, exprs: exprs, input: input, selects: allBoolean(exprs)}
+	if err := build([]*Program{p}); err != nil {
 		return nil, err
 	}
 	return p, nil

@@ -16,32 +16,32 @@ type predicate struct {
 // selector appends to dst the positions among sel (nil: all of n) for which a predicate is true. dst has room for all of them.
 type selector func(n int, sel, dst []int32) []int32
 
-func (p *Program) buildSelect() error {
-	as := newAssembly(p.compiler, p.input)
+func (p *Program) buildSelect() (*assembly, error) {
+	as := newAssembly(p)
 	defer func() { p.closers = append(p.closers, as.closers...) }()
 	m := newMain(as)
 	var preds []predicate
 	seen := map[*plan.Expr]int{}
 	for _, e := range p.exprs {
 		if e.Type.Kind != row.Bool {
-			return fmt.Errorf("BUG: predicate of type %s", e.Type)
+			return nil, fmt.Errorf("BUG: predicate of type %s", e.Type)
 		}
 		if err := checkDepth(e, maxDepth, seen); err != nil {
-			return err
+			return nil, err
 		}
 		for _, c := range conjuncts(nil, e) {
 			pr := predicate{fast: as.fastSelector(m, c)}
 			if pr.fast == nil {
 				var err error
 				if pr.arm, err = as.arm(m.scope, c); err != nil {
-					return err
+					return nil, err
 				}
 			}
 			preds = append(preds, pr)
 		}
 	}
 	p.base, p.preds = m, preds
-	return nil
+	return as, nil
 }
 
 // conjuncts appends the predicates that all must be true for e to be true.
@@ -60,13 +60,14 @@ func conjuncts(dst []*plan.Expr, e *plan.Expr) []*plan.Expr {
 // The positions are valid until the next call.
 func (p *Program) Select(b *row.Batch) (at []int32, errs []RowError, err error) {
 	if p.base == nil {
-		if err := p.buildSelect(); err != nil {
+		if _, err := p.buildSelect(); err != nil {
 			return nil, nil, err
 		}
 	}
 	if err := p.check(b); err != nil {
 		return nil, nil, err
 	}
+	p.memos.start(b.Len)
 	p.fatal = nil
 	p.sink.reset(b.Len, &p.fatal)
 	p.base.load(b, &p.sink)
