@@ -193,7 +193,7 @@ func (q *eventQuery) build(t *testing.T, workers int) *Graph {
 		Schema: func(string) row.Schema { return schemaOf(timedTypes) }, EventTime: timedColumn}
 	if q.keyed {
 		o.Keyed = func(string) *plan.KeyedTime {
-			return &plan.KeyedTime{Column: "c2", Per: []string{"c0"}, Mark: shifted("-", col(0, timestamp), storyDelay)}
+			return &plan.KeyedTime{Column: "c2", Per: []string{"c0"}, Mark: shifted("-", col(0, timestamp), storyDelay), Ahead: storyFuture}
 		}
 	}
 	g, err := Build(plan.Optimize(q.root()), o)
@@ -228,7 +228,7 @@ func (q *eventQuery) run(t *testing.T, s *story, workers int, r *rand.Rand) {
 		x.marks.moved, x.marks.all = map[int64]bool{}, false
 		changes := map[string]*row.Batch{}
 		room := r.IntN(large + 1)
-		times.Limit = s.groups[at].now + storyFuture
+		times.Taken = s.groups[at].now
 		for first := at; at < len(s.groups) && room > 0; room-- {
 			gr := &s.groups[at]
 			if at > first && x.marks.behind(gr) {

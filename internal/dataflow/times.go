@@ -20,8 +20,9 @@ type Times struct {
 	// Before and After are the watermark of all inputs together before and after the step's changes; NoWatermark if there is none.
 	// They never go back. A row is late by Before; After decides what is closed.
 	Before, After int64
-	// Limit is the latest event time that moves the watermark of a key, 0 for none.
-	Limit int64
+	// Taken is when the log took the first of the step's changes: it says which times are too far ahead to move the watermark of a key. Of a step
+	// whose changes the log took at several times none may lie between what the first and what its own limit allows. 0 is for no limit.
+	Taken int64
 }
 
 // Late is a row that came too late for what it belongs to.

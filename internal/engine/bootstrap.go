@@ -86,7 +86,7 @@ func (e *Engine) begin(b *bootstrap) {
 		}
 	}
 	b.mark = b.seen.mark
-	b.first = Tick{now: b.now, mark: b.mark, limit: e.clocks.limit(b.seen.streams)}
+	b.first = Tick{now: b.now, mark: b.mark}
 	e.booting[b] = true
 	e.follow()
 }
@@ -190,7 +190,7 @@ func (b *bootstrap) applyTick(e *Engine, t Tick) error {
 			in[name] = d
 		}
 	}
-	b.view.time.mark, b.view.time.limit = max(b.view.time.mark, t.mark), t.limit
+	b.view.time.mark, b.view.time.taken = max(b.view.time.mark, t.mark), t.taken
 	moved := b.view.timed() && b.view.time.at(b.view.graph, t.now)
 	if len(in) == 0 && !moved {
 		return nil
@@ -255,7 +255,7 @@ func (e *Engine) readable(v *viewState) error {
 
 // add keeps a tick's changes of the relations the view reads.
 func (b *bootstrap) add(t Tick) {
-	kept := Tick{Number: t.Number, Changes: map[uint64]*row.Batch{}, now: t.now, mark: b.seen.mark, limit: b.seen.limit}
+	kept := Tick{Number: t.Number, Changes: map[uint64]*row.Batch{}, now: t.now, mark: b.seen.mark, taken: b.seen.taken}
 	var size int64
 	for _, id := range b.view.reads {
 		if d := t.Changes[id]; d != nil {

@@ -48,7 +48,7 @@ type timedFeed struct {
 	clocks    *clocks
 	step      map[string][]*row.Batch
 	rows      int
-	last      lastGroup
+	tx        openRun
 }
 
 // history is one stream's, read ahead by a bounded number of groups.
@@ -108,7 +108,7 @@ func (e *Engine) gather(t *EventTime, d *decoder, rec log.Record, open *group) e
 	}
 	open.batches = append(open.batches, b)
 	open.rows += b.Len
-	open.taken, open.tx = h.Ingested.UnixMicro(), h.Tx
+	open.taken, open.tx, open.final = h.Ingested.UnixMicro(), h.Tx, h.Final
 	open.spans = append(open.spans, t.spansOf(d.rel, b, rec.Partition, h.Ingested)...)
 	return nil
 }
@@ -129,12 +129,12 @@ func (f *timedFeed) run(ctx context.Context) error {
 		}
 		g := h.head
 		h.head = nil
-		if !f.last.continues(h.id, g) && f.clocks.behind(h.id, g.taken, g.spans) || f.rows+g.rows > feedRows {
+		if !f.tx.in(h.id) && (f.clocks.behind(h.id, g.taken, g.spans) || f.rows+g.rows > feedRows) {
 			if err := f.flush(ctx); err != nil {
 				return err
 			}
 		}
-		f.last = lastGroup{h.id, g.tx}
+		f.tx.take(h.id, g)
 		f.clocks.take(h.id, g.taken, g.spans)
 		if h.name != "" {
 			f.step[h.name] = append(f.step[h.name], g.batches...)
@@ -157,6 +157,9 @@ func (f *timedFeed) earliest() (*history, error) {
 			}
 			h.head = &g
 		}
+		if f.tx.in(h.id) {
+			return h, nil
+		}
 		if first == nil || h.head.taken < first.head.taken {
 			first = h
 		}
@@ -169,6 +172,7 @@ func (f *timedFeed) flush(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	f.b.view.time.taken = f.clocks.first
 	f.clocks.begin()
 	in := map[string]*row.Batch{}
 	for name, batches := range f.step {
@@ -177,7 +181,6 @@ func (f *timedFeed) flush(ctx context.Context) error {
 		}
 	}
 	f.step, f.rows = map[string][]*row.Batch{}, 0
-	f.b.view.time.limit = f.clocks.limit(f.b.view.time.streams)
 	f.b.view.time.at(f.b.view.graph, f.b.now)
 	return f.b.apply(f.e, in)
 }

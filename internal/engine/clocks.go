@@ -14,7 +14,7 @@ type clocks struct {
 	views   []*timing
 	related map[uint64][]*clock // by stream: those that a view follows together with it; made when it is asked for
 	now     int64               // how far time has come, microseconds
-	log     int64               // when the latest record that was taken came into the log
+	first   int64               // when the first record of the tick came into the log, 0 before it
 	due     int64               // until then no partition becomes idle
 }
 
@@ -33,6 +33,7 @@ func (cs *clocks) begin() {
 	for _, c := range cs.of {
 		c.begin()
 	}
+	cs.first = 0
 }
 
 // pass lets time go on.
@@ -59,7 +60,9 @@ func (cs *clocks) pass(now int64) {
 // take moves the clocks by a group of a stream that the log took at a time.
 func (cs *clocks) take(id uint64, taken int64, spans []span) {
 	cs.pass(max(cs.now, taken))
-	cs.log = max(cs.log, taken)
+	if cs.first == 0 {
+		cs.first = taken
+	}
 	c := cs.of[id]
 	if c == nil {
 		return
@@ -87,7 +90,7 @@ func (cs *clocks) behind(id uint64, taken int64, spans []span) bool {
 		return false
 	}
 	cs.pass(max(cs.now, taken))
-	if own.keys != nil && own.behindKey(spans) {
+	if own.keys != nil && (own.behindKey(spans) || cs.first != 0 && own.ahead(spans, cs.first)) {
 		return true
 	}
 	mark, moved := int64(math.MinInt64), false
@@ -95,19 +98,6 @@ func (cs *clocks) behind(id uint64, taken int64, spans []span) bool {
 		mark, moved = max(mark, c.mark), moved || c.moved
 	}
 	return moved && slices.ContainsFunc(spans, func(s span) bool { return s.timed && s.earliest < mark })
-}
-
-// limit is the latest event time that moves the watermark of the streams that have one per key, 0 if there are none.
-func (cs *clocks) limit(streams []uint64) int64 {
-	least := int64(0)
-	for _, id := range streams {
-		if c := cs.of[id]; c != nil && c.keys != nil {
-			if at := cs.log + c.of.FutureLimit.Microseconds(); least == 0 || at < least {
-				least = at
-			}
-		}
-	}
-	return least
 }
 
 func (cs *clocks) relatedTo(id uint64) []*clock {
@@ -139,7 +129,7 @@ type timing struct {
 	streams []uint64 // whose watermarks count, nil for none
 	// mark is the highest that the watermark of the streams together was: the least of those that are not idle. While all are idle it holds.
 	mark       int64
-	limit      int64 // the latest event time that moves a watermark per key, 0 for none
+	taken      int64 // when the log took the first group of the step, 0 for none
 	resolution int64 // microseconds
 	times      dataflow.Times
 }
@@ -164,7 +154,7 @@ func (t *timing) observe(of map[uint64]*clock) {
 // at sets the times for the step that follows, at a wall-clock time; moved reports whether the graph may have something to do because of it.
 func (t *timing) at(g *dataflow.Graph, now int64) (moved bool) {
 	next := t.times
-	next.Before, next.After, next.Limit = next.After, t.mark, t.limit
+	next.Before, next.After, next.Taken = next.After, t.mark, t.taken
 	moved = next.After != next.Before
 	if g.AsksForTime() {
 		if now -= now % t.resolution; now > next.Now {

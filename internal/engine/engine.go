@@ -49,9 +49,9 @@ type Options struct {
 type Tick struct {
 	Number  uint64
 	Changes map[uint64]*row.Batch
-	// now is the wall-clock time of the tick in microseconds. Of a tick that is kept for a view, mark is the view's watermark after it, limit the latest
-	// event time that moves it.
-	now, mark, limit int64
+	// now is the wall-clock time of the tick in microseconds. Of a tick that is kept for a view, mark is the view's watermark after it, taken when the log
+	// took the first of its groups.
+	now, mark, taken int64
 	// Stopped says which relations stopped at an error, nil for none; nothing follows for them.
 	Stopped map[uint64]error
 }

@@ -100,7 +100,7 @@ func (e *Engine) runTick() (more bool) {
 		e.stepView(v, t)
 	}
 	for b := range e.booting {
-		b.seen.limit = e.clocks.limit(b.seen.streams)
+		b.seen.taken = e.clocks.first
 		b.add(t)
 	}
 	t.Stopped, e.halted = e.halted, nil
@@ -174,7 +174,7 @@ func (e *Engine) moveTimes(now int64) bool {
 	some := false
 	for _, v := range e.views {
 		if v.stopped == nil && v.timed() {
-			v.time.limit = e.clocks.limit(v.time.streams)
+			v.time.taken = e.clocks.first
 			v.moved = v.time.at(v.graph, now) || v.moved
 			some = some || v.moved
 		}
