@@ -35,7 +35,7 @@ type Options struct {
 // instead. The caller closes the graph.
 func Build(root plan.Node, o Options) (*Graph, error) {
 	b := &builder{Options: o, memo: map[plan.Node]lowered{}, sources: map[string]lowered{}, punctual: map[string]lowered{}}
-	b.g = &Graph{workers: o.Workers, sources: map[string][]int{}, times: &Times{Before: NoWatermark, After: NoWatermark}}
+	b.g = &Graph{workers: o.Workers, sources: map[string][]int{}, times: &Times{Before: NoWatermark, After: NoWatermark}, final: o.Final}
 	out, err := b.lowerRoot(root)
 	if err != nil {
 		b.g.Close()

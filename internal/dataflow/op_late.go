@@ -201,5 +201,6 @@ func (b *builder) addLate(n *plan.Get, src lowered) (lowered, error) {
 	}
 	out := lowered{node: b.add(nd), types: src.types, appendOnly: src.appendOnly}
 	b.punctual[n.Relation] = out
+	b.g.punctual = append(b.g.punctual, n.Relation)
 	return out, nil
 }

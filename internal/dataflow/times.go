@@ -2,6 +2,7 @@ package dataflow
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tidemill/tidemill/internal/dataflow/scalar"
@@ -48,6 +49,12 @@ func (g *Graph) AsksForTime() bool { return g.temporal }
 
 // Resolution is how often the time is to be looked at.
 func (g *Graph) Resolution() time.Duration { return g.resolution }
+
+// Final reports whether rows are told once, when they are final.
+func (g *Graph) Final() bool { return g.final }
+
+// ChecksLateness reports whether rows of a relation can be too late for the query.
+func (g *Graph) ChecksLateness(relation string) bool { return slices.Contains(g.punctual, relation) }
 
 // TakeLate returns the late rows since the last call, of which a step describes a bounded number, and how many there were.
 func (g *Graph) TakeLate() ([]Late, int64) {

@@ -26,6 +26,8 @@ type bootstrap struct {
 	seen  timing // what the clocks have shown since; the loop's own
 	first Tick   // the times of that tick
 	mark  int64  // the watermark of the last tick kept, as far as the clocks and the views that this one reads show it; the loop's own
+	// copies are of views that it reads and those below them, dependencies first.
+	copies []*copied
 
 	mu      sync.Mutex
 	backlog []Tick // of the ticks since
@@ -39,6 +41,17 @@ type bootstrap struct {
 // AddView builds a view from its inputs' content and lets it join the loop; it returns when the view is live. reads maps the names of
 // the relations in the graph to their IDs. The engine takes over graph and store. Before Start it joins at once.
 func (e *Engine) AddView(ctx context.Context, rel *catalog.Relation, graph *dataflow.Graph, store *view.Store, reads map[string]uint64) error {
+	return e.AddViewOver(ctx, rel, graph, store, reads, nil)
+}
+
+// AddViewOver is AddView for a view for which rows of other views can be too late. copies are of such views and of all below them, dependencies first; a view without a
+// copy counts with its content. The engine takes over the copies, too.
+func (e *Engine) AddViewOver(ctx context.Context, rel *catalog.Relation, graph *dataflow.Graph, store *view.Store, reads map[string]uint64, copies []Copy) error {
+	defer func() {
+		for _, c := range copies {
+			c.Graph.Close()
+		}
+	}()
 	if !e.enter() {
 		graph.Close()
 		return ErrClosed
@@ -49,7 +62,7 @@ func (e *Engine) AddView(ctx context.Context, rel *catalog.Relation, graph *data
 	defer context.AfterFunc(e.ctx, cancel)()
 	b := &bootstrap{limit: backlogBytes, room: make(chan struct{}), ended: make(chan struct{})}
 	b.view = &viewState{rel: rel, graph: graph, store: store, reads: reads}
-	if err := e.call(ctx, func() { e.begin(b) }); err != nil {
+	if err := e.call(ctx, func() { e.begin(b, copies) }); err != nil {
 		graph.Close()
 		return err
 	}
@@ -69,15 +82,16 @@ func (e *Engine) AddView(ctx context.Context, rel *catalog.Relation, graph *data
 }
 
 // begin runs on the loop: the content is that of the last tick, and every later tick is kept for the view.
-func (e *Engine) begin(b *bootstrap) {
-	ids := make([]uint64, 0, len(b.view.reads))
+func (e *Engine) begin(b *bootstrap, copies []Copy) {
+	streams := e.clockedStreams(b.view)
+	ids := slices.Clone(streams)
 	for _, id := range b.view.reads {
 		ids = append(ids, id)
 	}
 	b.from = e.Snapshot(ids...)
 	b.tick = b.from.Tick
 	b.now, b.at = e.opts.Now().UnixMicro(), e.clocks.now
-	b.view.time = newTiming(e.clockedStreams(b.view), b.view.graph.Resolution().Microseconds())
+	b.view.time = newTiming(streams, b.view.graph.Resolution().Microseconds())
 	b.seen = newTiming(b.view.time.streams, 0)
 	b.seen.observe(e.clocks.of)
 	for _, v := range e.views {
@@ -87,6 +101,7 @@ func (e *Engine) begin(b *bootstrap) {
 	}
 	b.mark = b.seen.mark
 	b.first = Tick{now: b.now, mark: b.mark}
+	b.prepareCopies(e, copies)
 	e.booting[b] = true
 	e.follow()
 }
@@ -116,10 +131,12 @@ func (e *Engine) build(ctx context.Context, b *bootstrap) error {
 	if err := b.apply(e, map[string]*row.Batch{}); err != nil {
 		return err
 	}
-	timed := map[uint64]string{}
+	if err := b.dropCopiesUnlessWhole(ctx, e); err != nil {
+		return err
+	}
+	timed := b.timedReads()
 	for name, id := range b.view.reads {
-		if slices.Contains(b.view.time.streams, id) {
-			timed[id] = name
+		if timed[id] != "" {
 			continue
 		}
 		it, err := b.from.Scan(ctx, id, nil)

@@ -13,6 +13,7 @@ type clocks struct {
 	of      map[uint64]*clock
 	views   []*timing
 	related map[uint64][]*clock // by stream: those that a view follows together with it; made when it is asked for
+	mixed   map[uint64]bool     // inputs without a watermark that a view with final rows depends on: what they hold when rows become final counts
 	now     int64               // how far time has come, microseconds
 	first   int64               // when the first record of the tick came into the log, 0 before it
 	due     int64               // until then no partition becomes idle
@@ -87,7 +88,8 @@ func (cs *clocks) observe(id uint64) {
 func (cs *clocks) behind(id uint64, taken int64, spans []span) bool {
 	own := cs.of[id]
 	if own == nil {
-		return false
+		cs.pass(max(cs.now, taken))
+		return cs.mixed[id] && cs.moved()
 	}
 	cs.pass(max(cs.now, taken))
 	if own.keys != nil && (own.behindKey(spans) || cs.first != 0 && own.ahead(spans, cs.first)) {
@@ -97,7 +99,30 @@ func (cs *clocks) behind(id uint64, taken int64, spans []span) bool {
 	for _, c := range cs.relatedTo(id) {
 		mark, moved = max(mark, c.mark), moved || c.moved
 	}
-	return moved && slices.ContainsFunc(spans, func(s span) bool { return s.timed && s.earliest < mark })
+	return moved && (cs.overtaken(id) || slices.ContainsFunc(spans, func(s span) bool { return s.timed && s.earliest < mark }))
+}
+
+// moved reports whether a watermark has moved since the tick began.
+func (cs *clocks) moved() bool {
+	for _, c := range cs.of {
+		if c.moved || c.keys != nil && len(c.keys.moved) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// overtaken reports whether a view's watermark is ahead of that of a view below it, because the streams of that one were idle: what it has held back comes with its
+// streams' next groups, and may be late.
+func (cs *clocks) overtaken(id uint64) bool {
+	for _, t := range cs.views {
+		for _, b := range t.below {
+			if t.mark > b.mark && slices.Contains(b.streams, id) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (cs *clocks) relatedTo(id uint64) []*clock {
@@ -126,7 +151,8 @@ func (cs *clocks) relatedTo(id uint64) []*clock {
 
 // timing is what a view knows of time. It belongs to the loop, or to the view's bootstrap before it joins.
 type timing struct {
-	streams []uint64 // whose watermarks count, nil for none
+	streams []uint64  // whose watermarks count, nil for none
+	below   []*timing // of the views that the view reads
 	// mark is the highest that the watermark of the streams together was: the least of those that are not idle. While all are idle it holds.
 	mark       int64
 	taken      int64 // when the log took the first group of the step, 0 for none
@@ -171,13 +197,48 @@ func (e *Engine) follow() {
 	var views []*timing
 	for _, v := range e.views {
 		if len(v.time.streams) > 0 {
+			v.time.below = e.timesBelow(v)
 			views = append(views, &v.time)
 		}
 	}
 	for b := range e.booting {
 		if len(b.seen.streams) > 0 {
+			b.seen.below = e.timesBelow(b.view)
 			views = append(views, &b.seen)
 		}
 	}
 	e.clocks.follow(views)
+	e.clocks.mixed = map[uint64]bool{}
+	for _, v := range e.views {
+		if v.graph.Final() {
+			e.mix(v)
+		}
+	}
+}
+
+// mix notes the inputs without a watermark that a view depends on.
+func (e *Engine) mix(v *viewState) {
+	for _, id := range v.reads {
+		if e.clocks.of[id] == nil {
+			e.clocks.mixed[id] = true
+		}
+		for _, other := range e.views {
+			if other.rel.ID == id {
+				e.mix(other)
+			}
+		}
+	}
+}
+
+// timesBelow are the timings of the views that a view reads.
+func (e *Engine) timesBelow(v *viewState) []*timing {
+	var out []*timing
+	for _, other := range e.views {
+		for _, id := range v.reads {
+			if other.rel.ID == id {
+				out = append(out, &other.time)
+			}
+		}
+	}
+	return out
 }

@@ -255,7 +255,7 @@ func (e *Engine) takeQueued() (took []taken, more bool) {
 	var timed []*input
 	for id, in := range e.queues.inputs {
 		switch {
-		case in.time != nil:
+		case in.time != nil || e.clocks.mixed[id]:
 			timed = append(timed, in)
 		case len(in.queue) > 0:
 			ids = append(ids, id)

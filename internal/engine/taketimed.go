@@ -27,11 +27,11 @@ func (r *openRun) take(stream uint64, g *group) {
 	}
 }
 
-// takeTimedLocked takes groups from the streams with a watermark, in the order in which the log took them: what is late for a view of several streams
+// takeTimedLocked takes groups from the streams with a watermark, and from what is to be seen together with them, in the order in which the log took them: what is late for a view of several streams
 // depends on it. While the log is replayed it waits for the stream that has nothing to show yet.
 func (e *Engine) takeTimedLocked(ins []*input, rows int) (took []taken, more bool) {
 	slices.SortFunc(ins, func(a, b *input) int { return int(a.rel.ID) - int(b.rel.ID) })
-	m := timedMerge{e: e, ins: ins, n: make([]int, len(ins)), out: make([]taken, len(ins)), blocked: make([]bool, len(ins))}
+	m := timedMerge{e: e, ins: ins, n: make([]int, len(ins)), out: make([]taken, len(ins)), blocked: make([]bool, len(ins)), txs: map[record.TxID]bool{}}
 	for rows > 0 || m.run.open {
 		i, ok := m.earliest()
 		if !ok {
@@ -61,6 +61,7 @@ type timedMerge struct {
 	out     []taken
 	blocked []bool // the next group belongs to an open transaction
 	run     openRun
+	txs     map[record.TxID]bool // transactions of which groups were taken
 }
 
 // earliest is the input whose next group the log took first; ok is false if there is none, or if it is not known yet.
@@ -97,10 +98,13 @@ func (m *timedMerge) take(i int) (ok bool, rows int) {
 			return true, 0
 		}
 	}
-	if !m.run.in(in.rel.ID) && m.e.clocks.behind(in.rel.ID, g.taken, g.spans) {
+	if !m.run.in(in.rel.ID) && !m.txs[g.tx] && m.e.clocks.behind(in.rel.ID, g.taken, g.spans) {
 		return false, 0
 	}
 	m.run.take(in.rel.ID, g)
+	if g.tx != (record.TxID{}) {
+		m.txs[g.tx] = true
+	}
 	m.e.clocks.take(in.rel.ID, g.taken, g.spans)
 	m.out[i].in, m.out[i].end = in, g.end
 	m.out[i].groups = append(m.out[i].groups, *g)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidemill/tidemill/internal/catalog"
@@ -58,6 +59,7 @@ type Database struct {
 	evaluator *duck.Evaluator
 	compiler  *scalar.Compiler
 	engine    *engine.Engine
+	started   atomic.Bool // the log has been replayed
 	hub       *hub.Hub
 	plans     planCache
 	system    map[string]*systemRelation
@@ -117,6 +119,7 @@ func OpenDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 	if err := db.engine.Start(ctx); err != nil {
 		return nil, fmt.Errorf("replaying the log: %w", err)
 	}
+	db.started.Store(true)
 	for _, s := range []*sideStream{db.rejects, db.late} {
 		if err := db.openSide(ctx, s); err != nil {
 			return nil, err
