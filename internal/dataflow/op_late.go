@@ -73,7 +73,7 @@ func (o *lateOp) note(b *row.Batch, i int, c *lateCheck) {
 	if c.perKey != nil {
 		watermark = c.perKey.watermark(c.found[i])
 	}
-	o.late = append(o.late, Late{Relation: o.relation, Row: r, Columns: o.columns, EventTime: row.Micros(&b.Cols[c.column], i), Watermark: watermark})
+	o.late = append(o.late, Late{Relation: o.relation, Row: r, Columns: o.columns, EventTime: row.Micros(&b.Cols[c.column], i), Watermark: watermark, Taken: o.times.Taken})
 }
 
 // find marks the late rows that no check before has found; it makes late when it finds the first.

@@ -34,6 +34,8 @@ type Late struct {
 	Columns row.Schema
 	// EventTime is the row's, Watermark the one it was late by; microseconds since 1970-01-01 UTC.
 	EventTime, Watermark int64
+	// Taken is Times.Taken of the step.
+	Taken int64
 }
 
 // SetTimes sets the times of the steps that follow.

@@ -32,7 +32,7 @@ type Options struct {
 	OnTick func(Tick)
 	// OnReject is told of rows that a view had to leave out; it must not block.
 	OnReject func(view *catalog.Relation, rejects []dataflow.Reject)
-	// OnLate is told of rows that came too late for a view, of which a step describes a bounded number; it must not block.
+	// OnLate is told of rows that came too late for a view, of which a step describes a bounded number, also while the log is replayed; it must not block.
 	OnLate func(view *catalog.Relation, late []dataflow.Late)
 	// EventTime returns what is known of a stream's event time, nil for nothing; it may be nil itself.
 	EventTime func(stream *catalog.Relation) *EventTime

@@ -193,7 +193,7 @@ func (e *Engine) moment() <-chan time.Time {
 func (e *Engine) takeRejects(v *viewState) {
 	if late, n := v.graph.TakeLate(); n > 0 {
 		v.late.Add(n)
-		if e.opts.OnLate != nil && !e.replaying {
+		if e.opts.OnLate != nil {
 			e.opts.OnLate(v.rel, late)
 		}
 	}

@@ -66,6 +66,7 @@ type Database struct {
 	dedupe    dedupe
 	rejects   *sideStream
 	late      *sideStream
+	written   atomic.Pointer[writtenLate] // nil once the log has been replayed
 	shared    sharedViews
 	foreign   ForeignCatalog
 
@@ -116,10 +117,16 @@ func OpenDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 	if err := db.restore(ctx); err != nil {
 		return nil, err
 	}
+	written, err := db.readLate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	db.written.Store(written)
 	if err := db.engine.Start(ctx); err != nil {
 		return nil, fmt.Errorf("replaying the log: %w", err)
 	}
 	db.started.Store(true)
+	db.written.Store(nil)
 	for _, s := range []*sideStream{db.rejects, db.late} {
 		if err := db.openSide(ctx, s); err != nil {
 			return nil, err
