@@ -87,6 +87,9 @@ func (b *builder) findClosings(root plan.Node) {
 					b.closings = append(b.closings, closing{l.Theirs})
 				}
 			}
+			if bounds := b.asofBounds(n); bounds != nil {
+				b.closings = append(b.closings, closing{bounds})
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package dataflow
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -118,6 +119,13 @@ func selfSince() plan.Node {
 	return j
 }
 
+// asof gives rows of l the nearest place of r.
+func asof(kind plan.JoinKind, op string) plan.Node {
+	places := &plan.Distinct{Input: &plan.Project{Input: get("r", timedTypes), Exprs: []*plan.Expr{col(0, i64()), col(2, timestamp)}}}
+	return &plan.Join{Kind: kind, Left: get("l", timedTypes), Right: places, Keys: keysOn(col(0, i64()), col(0, i64())),
+		Residual: []*plan.Expr{cmpExpr(op, col(2, timestamp), col(4, timestamp))}}
+}
+
 func unionOf(ins ...plan.Node) plan.Node { return &plan.Union{Branches: ins} }
 
 func storyQueries() map[string]eventQuery {
@@ -171,10 +179,18 @@ func storyQueries() map[string]eventQuery {
 		"leaving groups":    {root: func() plan.Node { return while(tumbled(10*second, l()), 1, ">", 60*second) }, asks: true},
 		"leaving joins": {root: func() plan.Node { return while(intervalJoin(plan.Inner, true), 5, ">", 40*second) }, asks: true, streams: both,
 			late: func(rel string, at, mark int64) bool { return rel == "l" && at < mark }},
-		"keyed":          {root: func() plan.Node { return tumbled(10*second, l()) }, late: byBucket(10 * second), keyed: true},
-		"keyed,final":    {root: func() plan.Node { return tumbled(10*second, l()) }, late: byBucket(10 * second), keyed: true, final: byKey(finalBucket(1, 10*second))},
-		"keyed,distinct": {root: func() plan.Node { return &plan.Distinct{Input: l()} }, late: belowMark, keyed: true},
-		"keyed,hop":      {root: func() plan.Node { return hop(60*second, 10*second) }, late: earliest, keyed: true},
+		"asof":        {root: func() plan.Node { return asof(plan.AsOf, ">=") }, late: belowMark, streams: both},
+		"asof,left":   {root: func() plan.Node { return asof(plan.AsOfLeft, ">") }, late: belowMark, streams: both},
+		"asof,after":  {root: func() plan.Node { return asof(plan.AsOfLeft, "<=") }, late: belowMark, streams: both},
+		"asof,behind": {root: func() plan.Node { return asof(plan.AsOf, "<") }, late: belowMark, streams: both},
+		"asof,full": {root: func() plan.Node { return asof(plan.AsOfFull, ">=") }, streams: both,
+			late: func(rel string, at, mark int64) bool { return rel == "r" && at < mark }},
+		"asof,changing":       {root: func() plan.Node { return asof(plan.AsOf, ">=") }, late: belowMark, streams: both, changing: true},
+		"asof,after,changing": {root: func() plan.Node { return asof(plan.AsOfLeft, "<=") }, late: belowMark, streams: both, changing: true},
+		"keyed":               {root: func() plan.Node { return tumbled(10*second, l()) }, late: byBucket(10 * second), keyed: true},
+		"keyed,final":         {root: func() plan.Node { return tumbled(10*second, l()) }, late: byBucket(10 * second), keyed: true, final: byKey(finalBucket(1, 10*second))},
+		"keyed,distinct":      {root: func() plan.Node { return &plan.Distinct{Input: l()} }, late: belowMark, keyed: true},
+		"keyed,hop":           {root: func() plan.Node { return hop(60*second, 10*second) }, late: earliest, keyed: true},
 		"keyed,together": {root: func() plan.Node {
 			return &plan.Aggregate{Input: l(), Groups: []*plan.Expr{bucketOf(10*second, col(2, timestamp))}, Calls: counting()}
 		}, late: byBucket(10 * second), keyed: true, together: true},
@@ -187,5 +203,14 @@ func TestStories(t *testing.T) {
 	queries := storyQueries()
 	for name := range queries {
 		t.Run(name, func(t *testing.T) { queries[name].check(t) })
+	}
+}
+
+// TestTimedAsOf wants ASOF joins to free what the watermark has passed.
+func TestTimedAsOf(t *testing.T) {
+	for _, op := range []string{">=", ">", "<=", "<"} {
+		for _, retract := range []bool{false, true} {
+			timedRun{root: func() plan.Node { return asof(plan.AsOfLeft, op) }, names: []string{"l", "r"}, retract: retract}.check(t, fmt.Sprintf("%s,%v", op, retract))
+		}
 	}
 }

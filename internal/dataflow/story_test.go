@@ -14,8 +14,8 @@ import (
 )
 
 // A story is what streams (k, n, at) get, group by group, with the wall-clock time. Its rows are in about the order of time: shuffled, some late, some
-// without a time, with times at which nothing comes. What a query over it gives must not depend on how its groups are cut into ticks or on the number
-// of workers; and it must be the query over the rows that a rule written down here says are on time.
+// without a time, with times at which nothing comes. What a query over it gives must not depend on how its groups are cut into ticks, on the number
+// of workers, or on whether the state was saved and loaded in between; and it must be the query over the rows that a rule written down here says are on time.
 type story struct {
 	groups []storyGroup
 	begin  int64
@@ -224,6 +224,7 @@ func (q *eventQuery) run(t *testing.T, s *story, workers int, r *rand.Rand) {
 	got, late := newZset(g.Types()), map[string]int64{}
 	times := Times{Before: NoWatermark, After: NoWatermark}
 	large := []int{1, 3, 12}[r.IntN(3)]
+	saved := saver{r: r}
 	for at, tick := 0, 0; at < len(s.groups); tick++ {
 		x.marks.moved, x.marks.all = map[int64]bool{}, false
 		changes := map[string]*row.Batch{}
@@ -258,6 +259,11 @@ func (q *eventQuery) run(t *testing.T, s *story, workers int, r *rand.Rand) {
 			late[lateText(rows[i].Relation, rows[i].Row, rows[i].Watermark)]++
 		}
 		q.compareLate(t, tick, late, x.late)
+		if saved.save(g); r.IntN(8) == 0 {
+			if loaded := saved.load(t, func() *Graph { return q.build(t, workers) }); loaded != nil {
+				g, saved = loaded, saver{r: r}
+			}
+		}
 		if tick%15 == 14 || at == len(s.groups) {
 			mustMatch(t, tick, got, q.expected(t, g, &x))
 		}
