@@ -35,8 +35,8 @@ type Options struct {
 // Build compiles an optimized plan. What cannot be maintained is refused with a *fault.Error that says what and what to write
 // instead. The caller closes the graph.
 func Build(root plan.Node, o Options) (*Graph, error) {
-	b := &builder{Options: o, memo: map[plan.Node]lowered{}, sources: map[string]lowered{}}
-	b.g = &Graph{workers: o.Workers, sources: map[string][]int{}, times: &Times{Before: NoWatermark, After: NoWatermark}}
+	b := &builder{Options: o, memo: map[plan.Node]lowered{}, sources: map[string]lowered{}, punctual: map[string]lowered{}}
+	b.g = &Graph{workers: o.Workers, sources: map[string][]int{}, times: &Times{Before: NoWatermark, After: NoWatermark}, final: o.Final}
 	out, err := b.lowerRoot(root)
 	if err != nil {
 		b.g.Close()
@@ -58,6 +58,8 @@ type builder struct {
 	g       *Graph
 	memo    map[plan.Node]lowered
 	sources map[string]lowered
+	// punctual are the sources without late rows, of relations that can have some.
+	punctual map[string]lowered
 	// events are the columns that the watermark bounds, closings the operators that free state by it.
 	events   *plan.EventTimes
 	closings []closing

@@ -93,7 +93,9 @@ type Graph struct {
 	times      *Times // operators look at it
 	moved      bool   // since the last step
 	temporal   bool
+	final      bool
 	keyed      []*keyedClock
+	punctual   []string // relations whose late rows are left out
 	resolution time.Duration
 
 	fingerprint uint64

@@ -1,6 +1,7 @@
 package dataflow
 
 import (
+	"math"
 	"slices"
 
 	"github.com/tidemill/tidemill/internal/dataflow/scalar"
@@ -17,6 +18,7 @@ type keyedClock struct {
 	keys     []int // columns of the relation
 	time     int
 	times    *Times
+	ahead    int64 // how far ahead a time may be to count, 0 for any
 
 	set    *state.Set
 	latest state.Array[int64] // by key, microseconds; NoWatermark before the first
@@ -56,13 +58,16 @@ func (c *keyedClock) observe(b *row.Batch) error {
 		*c.latest.At(c.ids[i]), *c.before.At(c.ids[i]) = NoWatermark, NoWatermark
 	}
 	c.stamps.begin(c.set.Cap())
-	v := &b.Cols[c.time]
+	v, limit := &b.Cols[c.time], int64(math.MaxInt64)
+	if c.ahead > 0 && c.times.Taken != 0 {
+		limit = c.times.Taken + c.ahead
+	}
 	for i, id := range c.ids {
 		if v.Null(i) || b.Weight(i) < 0 {
 			continue
 		}
 		at := row.Micros(v, i)
-		if c.times.Limit != 0 && at > c.times.Limit || at <= *c.latest.Peek(id) {
+		if at > limit || at <= *c.latest.Peek(id) {
 			continue
 		}
 		*c.latest.At(id) = at
@@ -150,7 +155,7 @@ func (b *builder) keyedClockOf(bound *plan.TimeBound) *keyedClock {
 			return c
 		}
 	}
-	c := &keyedClock{relation: g.Relation, time: g.Columns[bound.Column], times: b.g.times}
+	c := &keyedClock{relation: g.Relation, time: g.Columns[bound.Column], times: b.g.times, ahead: b.Keyed(g.Relation).Ahead}
 	var types []row.Type
 	for _, k := range bound.Keys {
 		c.keys = append(c.keys, g.Columns[k])

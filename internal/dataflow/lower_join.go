@@ -307,7 +307,8 @@ func (b *builder) lowerAsOf(n *plan.Join, c chain) (lowered, error) {
 		}
 	}
 	s := shapeOf(n, left.types, right.types, c)
-	nd := node{inputs: []int{left.node, right.node}}
+	bounds := b.asofBounds(n)
+	nd := node{inputs: []int{left.node, right.node}, timed: bounds != nil}
 	if nd.title, nd.routes, err = b.joinRoutes(n, left, right); err != nil {
 		return lowered{}, err
 	}
@@ -320,6 +321,9 @@ func (b *builder) lowerAsOf(n *plan.Join, c chain) (lowered, error) {
 		o.first = n.Kind == plan.Single
 		o.down = o.first || !order.less
 		o.exclude = op == plan.Less || op == plan.Greater
+		if o.frees, err = b.newAsOfFree(bounds, o.down); err != nil {
+			return lowered{}, err
+		}
 		nd.shards = append(nd.shards, o)
 	}
 	return b.finish(lowered{node: b.add(nd), types: s.types}, s)

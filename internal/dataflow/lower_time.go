@@ -12,7 +12,6 @@ import (
 
 // lowerRoot lowers the whole plan: it finds out first what the watermark closes, since late rows are left out at the sources.
 func (b *builder) lowerRoot(root plan.Node) (lowered, error) {
-	root = plan.ExpandSessions(root)
 	b.events = plan.FindEventTimes(root, b.eventTime, b.Keyed, false)
 	b.findClosings(root)
 	column, bounds := -1, []plan.TimeBound(nil)
@@ -88,6 +87,9 @@ func (b *builder) findClosings(root plan.Node) {
 					b.closings = append(b.closings, closing{l.Theirs})
 				}
 			}
+			if bounds := b.asofBounds(n); bounds != nil {
+				b.closings = append(b.closings, closing{bounds})
+			}
 		}
 	}
 }
@@ -160,7 +162,7 @@ func (b *builder) lowerTemporal(n *plan.Filter, timeless, temporal []*plan.Expr,
 	return b.addMap(in, c)
 }
 
-// lowerSession lowers a numbered session.
+// lowerSession lowers a session, numbered or with its bounds.
 func (b *builder) lowerSession(n *plan.Session) (lowered, error) {
 	in, err := b.lower(n.Input)
 	if err != nil {
@@ -177,7 +179,7 @@ func (b *builder) lowerSession(n *plan.Session) (lowered, error) {
 	title := fmt.Sprintf("sessions of #%d with a gap of %s by %s", n.Time, time.Duration(n.Gap)*time.Microsecond, listOf(n.Keys, ", "))
 	nd := node{title: title + kept(in.appendOnly), inputs: []int{in.node}, routes: []*router{r}, timed: ends != nil}
 	for range b.Workers {
-		op := newSession(typesOf(n.Keys), in.types, n.Time, n.Gap, !in.appendOnly)
+		op := newSession(typesOf(n.Keys), in.types, n.Time, n.Gap, !in.appendOnly, !n.Numbered)
 		op.times = b.g.times
 		if op.ends, err = b.threshold(ends); err != nil {
 			return lowered{}, err

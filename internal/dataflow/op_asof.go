@@ -31,6 +31,7 @@ type asofOp struct {
 	// aloneL and aloneR say that rows of a side without a match are part of the result.
 	aloneL, aloneR bool
 	arrivals       uint64
+	frees          *asofFree
 
 	out     []*row.Batch
 	rejects []Reject
@@ -92,6 +93,7 @@ func (o *asofOp) step(in []port) (*row.Batch, error) {
 	o.settle()
 	o.sweep(&in[0], o.left)
 	o.sweep(&in[1], o.right)
+	o.free()
 	return row.Concat(o.out), nil
 }
 
@@ -161,6 +163,9 @@ func (o *asofOp) enter(p *port, s *asofSide) {
 			*s.keyOf.At(id) = s.keyIDs[i]
 			*s.seqs.At(id) = o.arrival(s)
 			s.setPlace(id, i)
+			if c := o.frees.of(s.isRight); c != nil {
+				c.Add(0, *s.bits.Peek(id), id)
+			}
 		}
 	}
 	for i := range s.seen {
@@ -420,6 +425,9 @@ func (o *asofOp) sweep(p *port, s *asofSide) {
 				} else {
 					*users--
 				}
+				if c := o.frees.of(s.isRight); c != nil {
+					c.Remove(0, *s.bits.Peek(x.id), x.id)
+				}
 				s.remove(x)
 			}
 		}
@@ -434,22 +442,22 @@ func (o *asofOp) takeRejects() []Reject {
 }
 
 func (o *asofOp) bytes() int64 {
-	return o.left.bytes() + o.right.bytes() + o.keys.Bytes() + o.users.Bytes()
+	return o.frees.bytes() + o.left.bytes() + o.right.bytes() + o.keys.Bytes() + o.users.Bytes()
 }
 
 func (o *asofOp) persist(k *state.Keeper) {
 	o.keys.Keep(k)
 	o.users.Keep(k)
 	state.Keep(k, &o.arrivals)
-	o.left.persist(k)
-	o.right.persist(k)
+	o.left.persist(k, o.frees.of(false))
+	o.right.persist(k, o.frees.of(true))
 }
 
 func (s *asofSide) bytes() int64 {
 	return s.rowTable.bytes() + s.tree.Bytes() + s.seqs.Bytes() + s.keyOf.Bytes()
 }
 
-func (s *asofSide) persist(k *state.Keeper) {
+func (s *asofSide) persist(k *state.Keeper, free *state.Calendar) {
 	s.rowTable.persist(k)
 	s.seqs.Keep(k)
 	s.keyOf.Keep(k)
@@ -462,6 +470,9 @@ func (s *asofSide) persist(k *state.Keeper) {
 			for _, id := range ids {
 				if *s.weights.Peek(id) > 0 {
 					s.tree.Add(s.place(id))
+				}
+				if free != nil {
+					free.Add(0, *s.bits.Peek(id), id)
 				}
 			}
 		})

@@ -1,6 +1,8 @@
 package dataflow
 
 import (
+	"fmt"
+
 	"github.com/tidemill/tidemill/internal/dataflow/scalar"
 	"github.com/tidemill/tidemill/internal/dataflow/state"
 	"github.com/tidemill/tidemill/internal/plan"
@@ -35,10 +37,10 @@ func (o *lateOp) step(in []port) (*row.Batch, error) {
 	if b == nil {
 		return b, nil
 	}
-	var late []bool
+	var late []int32
 	for i := range o.checks {
 		var err error
-		if late, err = o.checks[i].find(b, o.times.Before, late); err != nil {
+		if late, err = o.checks[i].find(b, o.times.Before, late, int32(i+1)); err != nil {
 			return nil, err
 		}
 	}
@@ -47,11 +49,11 @@ func (o *lateOp) step(in []port) (*row.Batch, error) {
 	}
 	on := make([]int32, 0, b.Len)
 	for i := range b.Len {
-		if !late[i] {
+		if late[i] == 0 {
 			on = append(on, int32(i))
 			continue
 		}
-		o.note(b, i)
+		o.note(b, i, &o.checks[late[i]-1])
 	}
 	if len(on) == 0 {
 		return nil, nil
@@ -59,7 +61,8 @@ func (o *lateOp) step(in []port) (*row.Batch, error) {
 	return b.Gather(on), nil
 }
 
-func (o *lateOp) note(b *row.Batch, i int) {
+// note keeps row i, which a check has found.
+func (o *lateOp) note(b *row.Batch, i int, c *lateCheck) {
 	o.count++
 	if len(o.late) == lateKept || b.Weight(i) < 0 {
 		return
@@ -67,14 +70,14 @@ func (o *lateOp) note(b *row.Batch, i int) {
 	r := b.Gather([]int32{int32(i)})
 	r.Weights = nil
 	watermark := o.times.Before
-	if c := &o.checks[0]; c.perKey != nil {
+	if c.perKey != nil {
 		watermark = c.perKey.watermark(c.found[i])
 	}
-	o.late = append(o.late, Late{Relation: o.relation, Row: r, Columns: o.columns, EventTime: row.Micros(&b.Cols[o.checks[0].column], i), Watermark: watermark})
+	o.late = append(o.late, Late{Relation: o.relation, Row: r, Columns: o.columns, EventTime: row.Micros(&b.Cols[c.column], i), Watermark: watermark, Taken: o.times.Taken})
 }
 
-// find marks late rows; it makes late when it finds the first.
-func (c *lateCheck) find(b *row.Batch, watermark int64, late []bool) ([]bool, error) {
+// find marks the late rows that no check before has found; it makes late when it finds the first.
+func (c *lateCheck) find(b *row.Batch, watermark int64, late []int32, mark int32) ([]int32, error) {
 	limit, ok := c.bound.at(watermark)
 	if !ok && c.perKey == nil {
 		return late, nil
@@ -111,9 +114,11 @@ func (c *lateCheck) find(b *row.Batch, watermark int64, late []bool) ([]bool, er
 			continue
 		}
 		if late == nil {
-			late = make([]bool, b.Len)
+			late = make([]int32, b.Len)
 		}
-		late[i] = true
+		if late[i] == 0 {
+			late[i] = mark
+		}
 	}
 	return late, nil
 }
@@ -133,40 +138,69 @@ type closing struct {
 	bounds []plan.TimeBound // of the value that decides
 }
 
-// addLate puts the check for late rows on a source.
-func (b *builder) addLate(n *plan.Get, src lowered) (lowered, error) {
-	var found []closing
-	var own []plan.TimeBound
+// ownCheck is a check of a relation's rows, before it is compiled.
+type ownCheck struct {
+	column int // of the relation
+	value  *plan.Expr
+	bounds []plan.TimeBound
+}
+
+// lateChecks finds what decides whether rows of a relation are late for a query, however often that reads it: a row is in all of the
+// query or in none. Each check is told once.
+func (b *builder) lateChecks(relation string) []ownCheck {
+	var out []ownCheck
+	seen := map[string]bool{}
 	for _, c := range b.closings {
-		for _, bound := range c.bounds {
-			if bound.Get == n {
-				found, own = append(found, c), append(own, bound)
+		for _, own := range c.bounds {
+			if own.Get.Relation != relation {
+				continue
+			}
+			check := ownCheck{own.Get.Columns[own.Column], own.Value, c.bounds}
+			text := fmt.Sprint(check.column, check.value, isKeyed(c.bounds))
+			for i := range c.bounds {
+				text += " " + c.bounds[i].Threshold().String()
+			}
+			if !seen[text] {
+				seen[text] = true
+				out = append(out, check)
 			}
 		}
 	}
-	if len(found) == 0 {
+	return out
+}
+
+// addLate puts the check for late rows on a source.
+func (b *builder) addLate(n *plan.Get, src lowered) (lowered, error) {
+	if l, ok := b.punctual[n.Relation]; ok {
+		return l, nil
+	}
+	checks := b.lateChecks(n.Relation)
+	if len(checks) == 0 {
 		return src, nil
 	}
 	nd := node{title: "leave out late rows of " + n.Relation, inputs: []int{src.node}, routes: []*router{nil}}
 	for range b.Workers {
 		op := &lateOp{relation: n.Relation, columns: b.Schema(n.Relation), times: b.g.times}
-		for k := range found {
-			c := lateCheck{column: n.Columns[own[k].Column]}
+		for _, own := range checks {
+			c := lateCheck{column: own.column}
 			var err error
-			if own[k].Value.Kind != plan.Column {
-				if c.value, err = b.compile([]*plan.Expr{own[k].Value}, []row.Type{src.types[c.column]}); err != nil {
+			if own.value.Kind != plan.Column {
+				if c.value, err = b.compile([]*plan.Expr{own.value}, []row.Type{src.types[c.column]}); err != nil {
 					return lowered{}, err
 				}
 			}
-			if c.bound, err = b.threshold(found[k].bounds); err != nil {
+			if c.bound, err = b.threshold(own.bounds); err != nil {
 				return lowered{}, err
 			}
-			if c.perKey, err = b.keyThreshold(found[k].bounds); err != nil {
+			if c.perKey, err = b.keyThreshold(own.bounds); err != nil {
 				return lowered{}, err
 			}
 			op.checks = append(op.checks, c)
 		}
 		nd.shards = append(nd.shards, op)
 	}
-	return lowered{node: b.add(nd), types: src.types, appendOnly: src.appendOnly}, nil
+	out := lowered{node: b.add(nd), types: src.types, appendOnly: src.appendOnly}
+	b.punctual[n.Relation] = out
+	b.g.punctual = append(b.g.punctual, n.Relation)
+	return out, nil
 }

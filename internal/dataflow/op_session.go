@@ -12,14 +12,16 @@ import (
 // sessionOp numbers the sessions of each key: runs of rows none of which is further than gap behind the one before it. Its input is routed by the keys;
 // its output is the input's rows with the number of their session. A row that comes between two sessions joins them, one that goes may divide one:
 // then the rows of the smaller part get another number, so that a row is renumbered at most as often as the size of what it belongs to doubles.
+// With bounds the output has the first and the last time of the session instead of its number.
 //
-// A session's rows are freed when the watermark says that no row finds them any more.
+// A session's rows are freed when the watermark says that no row finds them any more; its number is then given to another.
 type sessionOp struct {
 	times   *Times
 	time    int // the input's column with the time
 	gap     int64
 	retract bool
 	ends    *threshold // nil: nothing is freed
+	bounds  bool
 
 	keys     *state.Set
 	keyRows  state.Array[int64] // rows per key
@@ -35,8 +37,9 @@ type sessionOp struct {
 	due      state.Array[uint64] // by session, where it is in dates
 
 	touch   toucher
-	before  []sessionWas // by touched row
-	dropped []uint32     // rows whose ids are free once the step is over
+	before  []sessionWas  // by touched row
+	spans   *sessionSpans // nil without bounds
+	dropped []uint32      // rows whose ids are free once the step is over
 	ids     []uint32
 	hash    []uint64
 }
@@ -49,8 +52,8 @@ type moment struct {
 }
 
 type sessionState struct {
-	key, size uint32
-	end       int64
+	key, size  uint32
+	start, end int64
 }
 
 type sessionWas struct {
@@ -58,14 +61,18 @@ type sessionWas struct {
 	session uint32
 }
 
-func newSession(keys, types []row.Type, time int, gap int64, retract bool) *sessionOp {
-	return &sessionOp{time: time, gap: gap, retract: retract, keys: state.NewSet(keys), rows: state.NewRows(types), dates: state.NewCalendar(),
+func newSession(keys, types []row.Type, time int, gap int64, retract, bounds bool) *sessionOp {
+	o := &sessionOp{bounds: bounds, time: time, gap: gap, retract: retract, keys: state.NewSet(keys), rows: state.NewRows(types), dates: state.NewCalendar(),
 		order: btree.NewBTreeGOptions(func(a, b moment) bool {
 			if a.key != b.key {
 				return a.key < b.key
 			}
 			return a.at < b.at || a.at == b.at && a.id < b.id
 		}, btree.Options{NoLocks: true})}
+	if bounds {
+		o.spans = &sessionSpans{}
+	}
+	return o
 }
 
 func (o *sessionOp) step(in []port) (*row.Batch, error) {
@@ -92,6 +99,7 @@ func (o *sessionOp) take(p *port) {
 	}
 	// Every row that may be touched has an id below the capacity after the batch.
 	o.touch.begin(o.rows.Cap() + uint32(n))
+	o.spans.begin()
 	o.before = o.before[:0]
 	at := row.Values[int64](&p.batch.Cols[o.time])
 	for i := range n {
@@ -179,8 +187,10 @@ func (o *sessionOp) enter(m moment) {
 		s = o.begin(m)
 	}
 	*o.session.At(m.id) = s
-	o.sessions.At(s).size++
-	o.sessions.At(s).end = max(o.sessions.Peek(s).end, m.at)
+	o.spans.note(o, s)
+	x := o.sessions.At(s)
+	x.size++
+	x.start, x.end = min(x.start, m.at), max(x.end, m.at)
 }
 
 // begin makes an empty session.
@@ -194,7 +204,8 @@ func (o *sessionOp) begin(m moment) uint32 {
 		o.sessions.Grow(o.next)
 		o.due.Grow(o.next)
 	}
-	*o.sessions.At(s) = sessionState{key: m.key, end: m.at}
+	o.spans.note(o, s)
+	*o.sessions.At(s) = sessionState{key: m.key, start: m.at, end: m.at}
 	if o.ends != nil {
 		o.schedule(s)
 	}
@@ -227,8 +238,11 @@ func (o *sessionOp) join(before, after moment) uint32 {
 		from, to, start, forward = a, b, before, false
 	}
 	o.renumber(start, forward, from, to)
-	o.sessions.At(to).size += o.sessions.Peek(from).size
-	o.sessions.At(to).end = max(o.sessions.Peek(to).end, o.sessions.Peek(from).end)
+	o.spans.note(o, from)
+	o.spans.note(o, to)
+	x, y := o.sessions.At(to), o.sessions.Peek(from)
+	x.size += y.size
+	x.start, x.end = min(x.start, y.start), max(x.end, y.end)
 	o.end(from)
 	return to
 }
@@ -259,10 +273,13 @@ func (o *sessionOp) leave(m moment) {
 	s := *o.session.Peek(m.id)
 	hasBefore = hasBefore && *o.session.Peek(before.id) == s
 	hasAfter = hasAfter && *o.session.Peek(after.id) == s
+	o.spans.note(o, s)
 	o.sessions.At(s).size--
 	switch {
 	case o.sessions.Peek(s).size == 0:
 		o.end(s)
+	case !hasBefore:
+		o.sessions.At(s).start = after.at
 	case !hasAfter:
 		o.sessions.At(s).end = before.at
 	case hasBefore && after.at-before.at > o.gap:
@@ -281,7 +298,8 @@ func (o *sessionOp) divide(s uint32, before, after moment) {
 	o.sessions.At(n).size = uint32(size)
 	o.sessions.At(s).size -= uint32(size)
 	if left {
-		o.sessions.At(n).end = before.at
+		o.sessions.At(n).start, o.sessions.At(n).end = o.sessions.Peek(s).start, before.at
+		o.sessions.At(s).start = after.at
 		o.renumber(before, false, s, n)
 		return
 	}
@@ -310,35 +328,42 @@ func (o *sessionOp) smaller(s uint32, before, after moment) int {
 
 // changes returns what became of the touched rows, and frees those that are gone.
 func (o *sessionOp) changes() *row.Batch {
-	var ids []uint32
-	var numbers, weights []int64
-	add := func(id, session uint32, w int64) {
-		if w != 0 {
-			ids, numbers, weights = append(ids, id), append(numbers, int64(session)), append(weights, w)
-		}
-	}
+	c := sessionChanges{bounds: o.bounds}
 	for k, t := range o.touch.seen {
 		was, now := o.before[k], o.was(t.id)
-		if was.session == now.session {
-			add(t.id, now.session, now.weight-was.weight)
+		c.was, c.now = o.spans.before(o, was.session), o.spans.now(o, now.session)
+		if was.session == now.session && c.was == c.now {
+			c.add(t.id, now.session, c.now, now.weight-was.weight)
 			continue
 		}
-		add(t.id, was.session, -was.weight)
-		add(t.id, now.session, now.weight)
+		c.add(t.id, was.session, c.was, -was.weight)
+		c.add(t.id, now.session, c.now, now.weight)
 	}
+	o.spans.moved(o, &c)
 	var out *row.Batch
-	if len(ids) > 0 {
-		out = &row.Batch{Cols: make([]row.Vec, 0, o.rows.Columns()+1), Len: len(ids), Weights: weights}
-		for c := range o.rows.Columns() {
-			out.Cols = append(out.Cols, o.rows.Gather(c, ids))
-		}
-		out.Cols = append(out.Cols, row.FromValues(row.T(row.Int64), numbers, nil))
+	if len(c.ids) > 0 {
+		out = o.changed(&c)
 	}
 	for _, id := range o.dropped {
 		*o.weights.At(id) = 0
 		o.rows.Remove(id)
 	}
 	o.dropped = o.dropped[:0]
+	return out
+}
+
+// changed makes the output of changes.
+func (o *sessionOp) changed(c *sessionChanges) *row.Batch {
+	out := &row.Batch{Cols: make([]row.Vec, 0, o.rows.Columns()+2), Len: len(c.ids), Weights: c.weights}
+	for k := range o.rows.Columns() {
+		out.Cols = append(out.Cols, o.rows.Gather(k, c.ids))
+	}
+	if !o.bounds {
+		out.Cols = append(out.Cols, row.FromValues(row.T(row.Int64), c.numbers, nil))
+		return out
+	}
+	t := out.Cols[o.time].Type
+	out.Cols = append(out.Cols, row.FromValues(t, c.starts, nil), row.FromValues(t, c.ends, nil))
 	return out
 }
 
@@ -395,19 +420,11 @@ func (o *sessionOp) unindex(rows []moment) {
 	for k, m := range rows {
 		ids[k] = m.id
 	}
-	cols := make([]row.Vec, o.rows.Columns())
-	for c := range cols {
-		cols[c] = o.rows.Gather(c, ids)
-	}
-	hash := make([]uint64, len(ids))
-	row.Hash(cols, hash)
-	for k, id := range ids {
-		o.byRow.Remove(hash[k], id)
-	}
+	unindexRows(o.rows, &o.byRow, ids)
 }
 
 func (o *sessionOp) bytes() int64 {
-	return o.keys.Bytes() + o.keyRows.Bytes() + o.rows.Bytes() + o.weights.Bytes() + o.session.Bytes() + o.byRow.Bytes() +
+	return o.spans.bytes() + o.keys.Bytes() + o.keyRows.Bytes() + o.rows.Bytes() + o.weights.Bytes() + o.session.Bytes() + o.byRow.Bytes() +
 		int64(o.order.Len())*32 + o.sessions.Bytes() + o.free.Bytes() + o.dates.Bytes() + o.due.Bytes() + o.touch.bytes()
 }
 

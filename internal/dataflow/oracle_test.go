@@ -69,6 +69,8 @@ func evaluate(t *testing.T, n plan.Node, inputs map[string]*zset) *row.Batch {
 		return grouped(t, n, evaluate(t, n.Input, inputs))
 	case *plan.Window:
 		return windowed(t, n, evaluate(t, n.Input, inputs))
+	case *plan.Session:
+		return inSessions(t, n, evaluate(t, n.Input, inputs))
 	case *plan.TopN:
 		return topped(t, n, evaluate(t, n.Input, inputs))
 	}

@@ -2,6 +2,7 @@ package dataflow
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tidemill/tidemill/internal/dataflow/scalar"
@@ -20,8 +21,9 @@ type Times struct {
 	// Before and After are the watermark of all inputs together before and after the step's changes; NoWatermark if there is none.
 	// They never go back. A row is late by Before; After decides what is closed.
 	Before, After int64
-	// Limit is the latest event time that moves the watermark of a key, 0 for none.
-	Limit int64
+	// Taken is when the log took the first of the step's changes: it says which times are too far ahead to move the watermark of a key. Of a step
+	// whose changes the log took at several times none may lie between what the first and what its own limit allows. 0 is for no limit.
+	Taken int64
 }
 
 // Late is a row that came too late for what it belongs to.
@@ -32,6 +34,8 @@ type Late struct {
 	Columns row.Schema
 	// EventTime is the row's, Watermark the one it was late by; microseconds since 1970-01-01 UTC.
 	EventTime, Watermark int64
+	// Taken is Times.Taken of the step.
+	Taken int64
 }
 
 // SetTimes sets the times of the steps that follow.
@@ -47,6 +51,12 @@ func (g *Graph) AsksForTime() bool { return g.temporal }
 
 // Resolution is how often the time is to be looked at.
 func (g *Graph) Resolution() time.Duration { return g.resolution }
+
+// Final reports whether rows are told once, when they are final.
+func (g *Graph) Final() bool { return g.final }
+
+// ChecksLateness reports whether rows of a relation can be too late for the query.
+func (g *Graph) ChecksLateness(relation string) bool { return slices.Contains(g.punctual, relation) }
 
 // TakeLate returns the late rows since the last call, of which a step describes a bounded number, and how many there were.
 func (g *Graph) TakeLate() ([]Late, int64) {

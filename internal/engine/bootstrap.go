@@ -26,6 +26,8 @@ type bootstrap struct {
 	seen  timing // what the clocks have shown since; the loop's own
 	first Tick   // the times of that tick
 	mark  int64  // the watermark of the last tick kept, as far as the clocks and the views that this one reads show it; the loop's own
+	// copies are of views that it reads and those below them, dependencies first.
+	copies []*copied
 
 	mu      sync.Mutex
 	backlog []Tick // of the ticks since
@@ -40,6 +42,17 @@ type bootstrap struct {
 // the relations in the graph to their IDs. The engine takes over graph and store. Before Start it joins at once, or it returns ErrNotSaved if
 // the engine begins with a checkpoint that does not have the view.
 func (e *Engine) AddView(ctx context.Context, rel *catalog.Relation, graph *dataflow.Graph, store *view.Store, reads map[string]uint64) error {
+	return e.AddViewOver(ctx, rel, graph, store, reads, nil)
+}
+
+// AddViewOver is AddView for a view for which rows of other views can be too late. copies are of such views and of all below them, dependencies first; a view without a
+// copy counts with its content. The engine takes over the copies, too.
+func (e *Engine) AddViewOver(ctx context.Context, rel *catalog.Relation, graph *dataflow.Graph, store *view.Store, reads map[string]uint64, copies []Copy) error {
+	defer func() {
+		for _, c := range copies {
+			c.Graph.Close()
+		}
+	}()
 	if !e.enter() {
 		graph.Close()
 		return ErrClosed
@@ -53,7 +66,7 @@ func (e *Engine) AddView(ctx context.Context, rel *catalog.Relation, graph *data
 	}
 	b := &bootstrap{limit: backlogBytes, room: make(chan struct{}), ended: make(chan struct{})}
 	b.view = &viewState{rel: rel, graph: graph, store: store, reads: reads}
-	if err := e.call(ctx, func() { e.begin(b) }); err != nil {
+	if err := e.call(ctx, func() { e.begin(b, copies) }); err != nil {
 		graph.Close()
 		return err
 	}
@@ -74,15 +87,16 @@ func (e *Engine) AddView(ctx context.Context, rel *catalog.Relation, graph *data
 }
 
 // begin runs on the loop: the content is that of the last tick, and every later tick is kept for the view.
-func (e *Engine) begin(b *bootstrap) {
-	ids := make([]uint64, 0, len(b.view.reads))
+func (e *Engine) begin(b *bootstrap, copies []Copy) {
+	streams := e.clockedStreams(b.view)
+	ids := slices.Clone(streams)
 	for _, id := range b.view.reads {
 		ids = append(ids, id)
 	}
 	b.from = e.Snapshot(ids...)
 	b.tick = b.from.Tick
 	b.now, b.at = e.opts.Now().UnixMicro(), e.clocks.now
-	b.view.time = newTiming(e.clockedStreams(b.view), b.view.graph.Resolution().Microseconds())
+	b.view.time = newTiming(streams, b.view.graph.Resolution().Microseconds())
 	b.seen = newTiming(b.view.time.streams, 0)
 	b.seen.observe(e.clocks.of)
 	for _, v := range e.views {
@@ -91,7 +105,8 @@ func (e *Engine) begin(b *bootstrap) {
 		}
 	}
 	b.mark = b.seen.mark
-	b.first = Tick{now: b.now, mark: b.mark, limit: e.clocks.limit(b.seen.streams)}
+	b.first = Tick{now: b.now, mark: b.mark}
+	b.prepareCopies(e, copies)
 	e.booting[b] = true
 	e.watched.building(b.view)
 	e.follow()
@@ -122,10 +137,12 @@ func (e *Engine) build(ctx context.Context, b *bootstrap) error {
 	if err := b.apply(e, map[string]*row.Batch{}); err != nil {
 		return err
 	}
-	timed := map[uint64]string{}
+	if err := b.dropCopiesUnlessWhole(ctx, e); err != nil {
+		return err
+	}
+	timed := b.timedReads()
 	for name, id := range b.view.reads {
-		if slices.Contains(b.view.time.streams, id) {
-			timed[id] = name
+		if timed[id] != "" {
 			continue
 		}
 		it, err := b.from.Scan(ctx, id, nil)
@@ -196,7 +213,7 @@ func (b *bootstrap) applyTick(e *Engine, t Tick) error {
 			in[name] = d
 		}
 	}
-	b.view.time.mark, b.view.time.limit = max(b.view.time.mark, t.mark), t.limit
+	b.view.time.mark, b.view.time.taken = max(b.view.time.mark, t.mark), t.taken
 	moved := b.view.timed() && b.view.time.at(b.view.graph, t.now)
 	if len(in) == 0 && !moved {
 		return nil
@@ -263,7 +280,7 @@ func (e *Engine) readable(v *viewState) error {
 
 // add keeps a tick's changes of the relations the view reads.
 func (b *bootstrap) add(t Tick) {
-	kept := Tick{Number: t.Number, Changes: map[uint64]*row.Batch{}, now: t.now, mark: b.seen.mark, limit: b.seen.limit}
+	kept := Tick{Number: t.Number, Changes: map[uint64]*row.Batch{}, now: t.now, mark: b.seen.mark, taken: b.seen.taken}
 	var size int64
 	for _, id := range b.view.reads {
 		if d := t.Changes[id]; d != nil {

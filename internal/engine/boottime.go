@@ -12,8 +12,8 @@ import (
 // feedRows bounds the rows of one step over history.
 const feedRows = 64 << 10
 
-// feedTimed feeds a view with the history of streams that have a watermark, given by ID and name: group by group in the order in which the log took
-// them, with the watermark as it was then, so that what was late is late again. Of streams that the view reads through other views
+// feedTimed feeds a view with the history of streams that have a watermark and of the views that there are copies of, given by ID and name: group by group in the order in
+// which the log took them, with the watermark as it was then, so that what was late is late again. Of streams that the view reads through views without a copy
 // only the watermark counts.
 func (b *bootstrap) feedTimed(ctx context.Context, e *Engine, names map[uint64]string) error {
 	if len(names) == 0 {
@@ -21,15 +21,15 @@ func (b *bootstrap) feedTimed(ctx context.Context, e *Engine, names map[uint64]s
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	f := timedFeed{b: b, e: e, clocks: newClocks()}
+	f := timedFeed{b: b, e: e, names: names, wanted: b.wanted(), clocks: newClocks()}
 	for _, id := range b.view.time.streams {
-		h, err := f.open(ctx, id, names[id])
+		h, err := f.open(ctx, id)
 		if err != nil {
 			return err
 		}
 		f.histories = append(f.histories, h)
 	}
-	f.clocks.follow([]*timing{&b.view.time})
+	f.clocks.follow(b.linkCopies())
 	defer func() {
 		cancel()
 		for _, h := range f.histories {
@@ -45,22 +45,23 @@ type timedFeed struct {
 	b         *bootstrap
 	e         *Engine
 	histories []*history
+	names     map[uint64]string // what is fed to the view
+	wanted    map[uint64]bool   // the streams whose rows are needed
 	clocks    *clocks
-	step      map[string][]*row.Batch
+	step      map[uint64][]*row.Batch
 	rows      int
-	last      lastGroup
+	tx        openRun
 }
 
 // history is one stream's, read ahead by a bounded number of groups.
 type history struct {
-	name   string // empty: the view does not read it itself
 	id     uint64
 	groups chan group
 	err    error // valid once groups is closed
 	head   *group
 }
 
-func (f *timedFeed) open(ctx context.Context, id uint64, name string) (*history, error) {
+func (f *timedFeed) open(ctx context.Context, id uint64) (*history, error) {
 	f.e.queues.Lock()
 	in := f.e.queues.inputs[id]
 	f.e.queues.Unlock()
@@ -70,7 +71,7 @@ func (f *timedFeed) open(ctx context.Context, id uint64, name string) (*history,
 		return nil, fmt.Errorf("reading the history of relation %d: it is gone", id)
 	}
 	f.clocks.add(id, newClock(*in.time))
-	h := &history{name: name, id: id, groups: make(chan group, 8)}
+	h := &history{id: id, groups: make(chan group, 8)}
 	started := f.e.spawn(func() {
 		defer close(h.groups)
 		var open group
@@ -108,13 +109,16 @@ func (e *Engine) gather(t *EventTime, d *decoder, rec log.Record, open *group) e
 	}
 	open.batches = append(open.batches, b)
 	open.rows += b.Len
-	open.taken, open.tx = h.Ingested.UnixMicro(), h.Tx
+	open.taken, open.tx, open.final = h.Ingested.UnixMicro(), h.Tx, h.Final
 	open.spans = append(open.spans, t.spansOf(d.rel, b, rec.Partition, h.Ingested)...)
 	return nil
 }
 
 func (f *timedFeed) run(ctx context.Context) error {
-	f.step = map[string][]*row.Batch{}
+	f.step = map[uint64][]*row.Batch{}
+	if err := f.flush(ctx); err != nil { // what copies hold over nothing
+		return err
+	}
 	for {
 		h, err := f.earliest()
 		if err != nil {
@@ -125,19 +129,19 @@ func (f *timedFeed) run(ctx context.Context) error {
 				return err
 			}
 			f.clocks.pass(f.b.at)
-			return nil
+			return f.flush(ctx)
 		}
 		g := h.head
 		h.head = nil
-		if !f.last.continues(h.id, g) && f.clocks.behind(h.id, g.taken, g.spans) || f.rows+g.rows > feedRows {
+		if !f.tx.in(h.id) && (f.clocks.behind(h.id, g.taken, g.spans) || f.rows+g.rows > feedRows) {
 			if err := f.flush(ctx); err != nil {
 				return err
 			}
 		}
-		f.last = lastGroup{h.id, g.tx}
+		f.tx.take(h.id, g)
 		f.clocks.take(h.id, g.taken, g.spans)
-		if h.name != "" {
-			f.step[h.name] = append(f.step[h.name], g.batches...)
+		if f.wanted[h.id] {
+			f.step[h.id] = append(f.step[h.id], g.batches...)
 			f.rows += g.rows
 		}
 	}
@@ -157,6 +161,9 @@ func (f *timedFeed) earliest() (*history, error) {
 			}
 			h.head = &g
 		}
+		if f.tx.in(h.id) {
+			return h, nil
+		}
 		if first == nil || h.head.taken < first.head.taken {
 			first = h
 		}
@@ -169,15 +176,27 @@ func (f *timedFeed) flush(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	taken := f.clocks.first
 	f.clocks.begin()
-	in := map[string]*row.Batch{}
-	for name, batches := range f.step {
+	changes := map[uint64]*row.Batch{}
+	for id, batches := range f.step {
 		if b := row.Concat(batches); b != nil && b.Len > 0 {
-			in[name] = b
+			changes[id] = b
 		}
 	}
-	f.step, f.rows = map[string][]*row.Batch{}, 0
-	f.b.view.time.limit = f.clocks.limit(f.b.view.time.streams)
+	f.step, f.rows = map[uint64][]*row.Batch{}, 0
+	for _, c := range f.b.copies {
+		if err := c.step(f.e, changes, f.b.now, taken); err != nil {
+			return err
+		}
+	}
+	in := map[string]*row.Batch{}
+	for id, name := range f.names {
+		if d := changes[id]; d != nil {
+			in[name] = d
+		}
+	}
+	f.b.view.time.taken = taken
 	f.b.view.time.at(f.b.view.graph, f.b.now)
 	return f.b.apply(f.e, in)
 }

@@ -13,8 +13,9 @@ type clocks struct {
 	of      map[uint64]*clock
 	views   []*timing
 	related map[uint64][]*clock // by stream: those that a view follows together with it; made when it is asked for
+	mixed   map[uint64]bool     // inputs without a watermark that a view with final rows depends on: what they hold when rows become final counts
 	now     int64               // how far time has come, microseconds
-	log     int64               // when the latest record that was taken came into the log
+	first   int64               // when the first record of the tick came into the log, 0 before it
 	due     int64               // until then no partition becomes idle
 }
 
@@ -33,6 +34,7 @@ func (cs *clocks) begin() {
 	for _, c := range cs.of {
 		c.begin()
 	}
+	cs.first = 0
 }
 
 // pass lets time go on.
@@ -59,7 +61,9 @@ func (cs *clocks) pass(now int64) {
 // take moves the clocks by a group of a stream that the log took at a time.
 func (cs *clocks) take(id uint64, taken int64, spans []span) {
 	cs.pass(max(cs.now, taken))
-	cs.log = max(cs.log, taken)
+	if cs.first == 0 {
+		cs.first = taken
+	}
 	c := cs.of[id]
 	if c == nil {
 		return
@@ -84,30 +88,41 @@ func (cs *clocks) observe(id uint64) {
 func (cs *clocks) behind(id uint64, taken int64, spans []span) bool {
 	own := cs.of[id]
 	if own == nil {
-		return false
+		cs.pass(max(cs.now, taken))
+		return cs.mixed[id] && cs.moved()
 	}
 	cs.pass(max(cs.now, taken))
-	if own.keys != nil && own.behindKey(spans) {
+	if own.keys != nil && (own.behindKey(spans) || cs.first != 0 && own.ahead(spans, cs.first)) {
 		return true
 	}
 	mark, moved := int64(math.MinInt64), false
 	for _, c := range cs.relatedTo(id) {
 		mark, moved = max(mark, c.mark), moved || c.moved
 	}
-	return moved && slices.ContainsFunc(spans, func(s span) bool { return s.timed && s.earliest < mark })
+	return moved && (cs.overtaken(id) || slices.ContainsFunc(spans, func(s span) bool { return s.timed && s.earliest < mark }))
 }
 
-// limit is the latest event time that moves the watermark of the streams that have one per key, 0 if there are none.
-func (cs *clocks) limit(streams []uint64) int64 {
-	least := int64(0)
-	for _, id := range streams {
-		if c := cs.of[id]; c != nil && c.keys != nil {
-			if at := cs.log + c.of.FutureLimit.Microseconds(); least == 0 || at < least {
-				least = at
+// moved reports whether a watermark has moved since the tick began.
+func (cs *clocks) moved() bool {
+	for _, c := range cs.of {
+		if c.moved || c.keys != nil && len(c.keys.moved) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// overtaken reports whether a view's watermark is ahead of that of a view below it, because the streams of that one were idle: what it has held back comes with its
+// streams' next groups, and may be late.
+func (cs *clocks) overtaken(id uint64) bool {
+	for _, t := range cs.views {
+		for _, b := range t.below {
+			if t.mark > b.mark && slices.Contains(b.streams, id) {
+				return true
 			}
 		}
 	}
-	return least
+	return false
 }
 
 func (cs *clocks) relatedTo(id uint64) []*clock {
@@ -136,10 +151,11 @@ func (cs *clocks) relatedTo(id uint64) []*clock {
 
 // timing is what a view knows of time. It belongs to the loop, or to the view's bootstrap before it joins.
 type timing struct {
-	streams []uint64 // whose watermarks count, nil for none
+	streams []uint64  // whose watermarks count, nil for none
+	below   []*timing // of the views that the view reads
 	// mark is the highest that the watermark of the streams together was: the least of those that are not idle. While all are idle it holds.
 	mark       int64
-	limit      int64 // the latest event time that moves a watermark per key, 0 for none
+	taken      int64 // when the log took the first group of the step, 0 for none
 	resolution int64 // microseconds
 	times      dataflow.Times
 }
@@ -164,7 +180,7 @@ func (t *timing) observe(of map[uint64]*clock) {
 // at sets the times for the step that follows, at a wall-clock time; moved reports whether the graph may have something to do because of it.
 func (t *timing) at(g *dataflow.Graph, now int64) (moved bool) {
 	next := t.times
-	next.Before, next.After, next.Limit = next.After, t.mark, t.limit
+	next.Before, next.After, next.Taken = next.After, t.mark, t.taken
 	moved = next.After != next.Before
 	if g.AsksForTime() {
 		if now -= now % t.resolution; now > next.Now {
@@ -181,13 +197,48 @@ func (e *Engine) follow() {
 	var views []*timing
 	for _, v := range e.views {
 		if len(v.time.streams) > 0 {
+			v.time.below = e.timesBelow(v)
 			views = append(views, &v.time)
 		}
 	}
 	for b := range e.booting {
 		if len(b.seen.streams) > 0 {
+			b.seen.below = e.timesBelow(b.view)
 			views = append(views, &b.seen)
 		}
 	}
 	e.clocks.follow(views)
+	e.clocks.mixed = map[uint64]bool{}
+	for _, v := range e.views {
+		if v.graph.Final() {
+			e.mix(v)
+		}
+	}
+}
+
+// mix notes the inputs without a watermark that a view depends on.
+func (e *Engine) mix(v *viewState) {
+	for _, id := range v.reads {
+		if e.clocks.of[id] == nil {
+			e.clocks.mixed[id] = true
+		}
+		for _, other := range e.views {
+			if other.rel.ID == id {
+				e.mix(other)
+			}
+		}
+	}
+}
+
+// timesBelow are the timings of the views that a view reads.
+func (e *Engine) timesBelow(v *viewState) []*timing {
+	var out []*timing
+	for _, other := range e.views {
+		for _, id := range v.reads {
+			if other.rel.ID == id {
+				out = append(out, &other.time)
+			}
+		}
+	}
+	return out
 }

@@ -35,7 +35,7 @@ type Options struct {
 	OnTick func(Tick)
 	// OnReject is told of rows that a view had to leave out; it must not block.
 	OnReject func(view *catalog.Relation, rejects []dataflow.Reject)
-	// OnLate is told of rows that came too late for a view, of which a step describes a bounded number; it must not block.
+	// OnLate is told of rows that came too late for a view, of which a step describes a bounded number, also while the log is replayed; it must not block.
 	OnLate func(view *catalog.Relation, late []dataflow.Late)
 	// EventTime returns what is known of a stream's event time, nil for nothing; it may be nil itself.
 	EventTime func(stream *catalog.Relation) *EventTime
@@ -57,9 +57,9 @@ type Options struct {
 type Tick struct {
 	Number  uint64
 	Changes map[uint64]*row.Batch
-	// now is the wall-clock time of the tick in microseconds. Of a tick that is kept for a view, mark is the view's watermark after it, limit the latest
-	// event time that moves it.
-	now, mark, limit int64
+	// now is the wall-clock time of the tick in microseconds. Of a tick that is kept for a view, mark is the view's watermark after it, taken when the log
+	// took the first of its groups.
+	now, mark, taken int64
 	// Stopped says which relations stopped at an error, nil for none; nothing follows for them.
 	Stopped map[uint64]error
 	// Trace is the tick's part in the traces of what it took, nil for none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync/atomic"
 
@@ -197,8 +198,13 @@ func (r *reader) take(rec log.Record) error {
 // incompleteLocked reports whether the queue waits for the rest of the transaction at its head: it must come in whatever its size, or
 // nothing would ever move again. What bounds it is what a transaction may write.
 func (in *input) incompleteLocked() bool {
-	tx := in.queue[0].tx
-	return tx != (record.TxID{}) && !slices.ContainsFunc(in.queue, func(g group) bool { return g.tx == tx && g.final })
+	return !in.wholeLocked(0)
+}
+
+// wholeLocked reports whether all of the transaction that the group at a place in the queue belongs to is there.
+func (in *input) wholeLocked(at int) bool {
+	tx := in.queue[at].tx
+	return tx == (record.TxID{}) || slices.ContainsFunc(in.queue[at:], func(g group) bool { return g.tx == tx && g.final })
 }
 
 // enqueue hands a group to the loop; it waits while the input's queue is full.
@@ -260,7 +266,7 @@ func (e *Engine) takeQueued() (took []taken, more bool) {
 	var timed []*input
 	for id, in := range e.queues.inputs {
 		switch {
-		case in.time != nil:
+		case in.time != nil || e.clocks.mixed[id]:
 			timed = append(timed, in)
 		case len(in.queue) > 0:
 			ids = append(ids, id)
@@ -403,7 +409,8 @@ func (e *Engine) takeTransactionLocked(took []taken) ([]taken, bool) {
 		if !ready {
 			continue
 		}
-		for id, n := range lengths {
+		for _, id := range slices.Sorted(maps.Keys(lengths)) {
+			n := lengths[id]
 			if n == 0 {
 				continue
 			}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tidwall/btree"
@@ -142,4 +143,10 @@ func (c *clock) behindKey(spans []span) bool {
 		}
 	}
 	return false
+}
+
+// ahead reports whether a group has times that count by when the log took it, but would be too far ahead of the tick's first group.
+func (c *clock) ahead(spans []span, first int64) bool {
+	limit := first + c.of.FutureLimit.Microseconds()
+	return slices.ContainsFunc(spans, func(s span) bool { return s.counts && s.latest > limit })
 }

@@ -6,23 +6,33 @@ import (
 	"github.com/tidemill/tidemill/internal/record"
 )
 
-// lastGroup is the group that was taken last.
-type lastGroup struct {
+// openRun is a transaction of several groups of which some have been taken, but not the last: they are one step with what lies between them, as they were when the
+// transaction was committed.
+type openRun struct {
 	stream uint64
 	tx     record.TxID
+	open   bool
 }
 
-// continues reports whether a group of a stream belongs to the same transaction, so that it must not be parted from it.
-func (l lastGroup) continues(stream uint64, g *group) bool {
-	return l.stream == stream && l.tx == g.tx && g.tx != (record.TxID{})
+// in reports whether the next group of a stream belongs to the run.
+func (r *openRun) in(stream uint64) bool { return r.open && r.stream == stream }
+
+// take notes a group that was taken.
+func (r *openRun) take(stream uint64, g *group) {
+	switch {
+	case !r.open:
+		*r = openRun{stream, g.tx, g.tx != (record.TxID{}) && !g.final}
+	case r.stream == stream && r.tx == g.tx && g.final:
+		r.open = false
+	}
 }
 
-// takeTimedLocked takes groups from the streams with a watermark, in the order in which the log took them: what is late for a view of several streams
+// takeTimedLocked takes groups from the streams with a watermark, and from what is to be seen together with them, in the order in which the log took them: what is late for a view of several streams
 // depends on it. While the log is replayed it waits for the stream that has nothing to show yet.
 func (e *Engine) takeTimedLocked(ins []*input, rows int) (took []taken, more bool) {
 	slices.SortFunc(ins, func(a, b *input) int { return int(a.rel.ID) - int(b.rel.ID) })
-	m := timedMerge{e: e, ins: ins, n: make([]int, len(ins)), out: make([]taken, len(ins)), blocked: make([]bool, len(ins))}
-	for rows > 0 {
+	m := timedMerge{e: e, ins: ins, n: make([]int, len(ins)), out: make([]taken, len(ins)), blocked: make([]bool, len(ins)), txs: map[record.TxID]bool{}}
+	for rows > 0 || m.run.open {
 		i, ok := m.earliest()
 		if !ok {
 			break
@@ -50,18 +60,22 @@ type timedMerge struct {
 	n       []int // groups taken, per input
 	out     []taken
 	blocked []bool // the next group belongs to an open transaction
-	last    lastGroup
+	run     openRun
+	txs     map[record.TxID]bool // transactions of which groups were taken
 }
 
 // earliest is the input whose next group the log took first; ok is false if there is none, or if it is not known yet.
 func (m *timedMerge) earliest() (first int, ok bool) {
 	for i, in := range m.ins {
+		waiting := m.e.replaying && !in.replayed && !in.failed && !in.gone
 		switch {
-		case m.blocked[i]:
+		case m.run.open && !m.run.in(in.rel.ID) || m.blocked[i]:
 		case m.n[i] == len(in.queue):
-			if m.e.replaying && !in.replayed && !in.failed && !in.gone {
+			if waiting {
 				return 0, false
 			}
+		case waiting && !m.run.open && !in.wholeLocked(m.n[i]) && m.e.verdictLocked(in.queue[m.n[i]].tx) == txApplied:
+			return 0, false // a transaction is taken as one
 		case !ok || in.queue[m.n[i]].taken < m.ins[first].queue[m.n[first]].taken:
 			first, ok = i, true
 		}
@@ -84,10 +98,13 @@ func (m *timedMerge) take(i int) (ok bool, rows int) {
 			return true, 0
 		}
 	}
-	if !m.last.continues(in.rel.ID, g) && m.e.clocks.behind(in.rel.ID, g.taken, g.spans) {
+	if !m.run.in(in.rel.ID) && !m.txs[g.tx] && m.e.clocks.behind(in.rel.ID, g.taken, g.spans) {
 		return false, 0
 	}
-	m.last = lastGroup{in.rel.ID, g.tx}
+	m.run.take(in.rel.ID, g)
+	if g.tx != (record.TxID{}) {
+		m.txs[g.tx] = true
+	}
 	m.e.clocks.take(in.rel.ID, g.taken, g.spans)
 	m.out[i].in, m.out[i].end = in, g.end
 	m.out[i].groups = append(m.out[i].groups, *g)

@@ -116,7 +116,7 @@ func (e *Engine) runTick() (more bool) {
 		e.stepView(v, t)
 	}
 	for b := range e.booting {
-		b.seen.limit = e.clocks.limit(b.seen.streams)
+		b.seen.taken = e.clocks.first
 		b.add(t)
 	}
 	t.Stopped, e.halted = e.halted, nil
@@ -201,7 +201,7 @@ func (e *Engine) moveTimes(now int64) bool {
 	some := false
 	for _, v := range e.views {
 		if v.stopped == nil && v.timed() {
-			v.time.limit = e.clocks.limit(v.time.streams)
+			v.time.taken = e.clocks.first
 			v.moved = v.time.at(v.graph, now) || v.moved
 			v.watermark.Store(max(0, v.time.times.After))
 			some = some || v.moved
@@ -221,7 +221,7 @@ func (e *Engine) moment() <-chan time.Time {
 func (e *Engine) takeRejects(v *viewState) {
 	if late, n := v.graph.TakeLate(); n > 0 {
 		v.late.Add(n)
-		if e.opts.OnLate != nil && !e.replaying {
+		if e.opts.OnLate != nil {
 			e.opts.OnLate(v.rel, late)
 		}
 	}

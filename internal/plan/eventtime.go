@@ -28,6 +28,7 @@ type KeyedTime struct {
 	Column string   // the event time
 	Per    []string // columns
 	Mark   *Expr    // the watermark over column 0, the latest event time
+	Ahead  int64    // microseconds by which a time may be ahead of when the log took it to move the watermark, 0 for any
 }
 
 // KeyThreshold is Value over Mark: the least value that can still come for a key, over column 0, its latest event time.

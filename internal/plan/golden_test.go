@@ -227,7 +227,7 @@ func refersTo(n plan.Node, in []row.Type, es []*plan.Expr) error {
 }
 
 // TestGolden compares plans with testdata/*.txt. In such a file, lines "stream …" and "table …" define relations, and
-// "query" or "decode" (without the rewrites) begins a query that ends at "----"; what follows, up to an empty line, is the plan.
+// "query", "decode" (without the rewrites) or "times" (what is known of time) begins a query that ends at "----"; what follows, up to an empty line, is the plan.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -258,7 +258,7 @@ func golden(t *testing.T, file string) {
 			if err := w.planner.DefineView(name, sql); err != nil {
 				t.Fatal(err)
 			}
-		case "query", "decode":
+		case "query", "decode", "times":
 			var sql []string
 			for i++; i < len(lines) && lines[i] != "----" && lines[i] != ""; i++ {
 				sql = append(sql, lines[i])
@@ -270,7 +270,12 @@ func golden(t *testing.T, file string) {
 				}
 			}
 			query := strings.Join(sql, "\n")
-			got := w.describe(t, query, word == "query")
+			var got string
+			if word == "times" {
+				got = w.describeTimes(t, query)
+			} else {
+				got = w.describe(t, query, word == "query")
+			}
 			if got != want.String() && !*rewrite {
 				t.Errorf("%s\ngives\n%s\nnot\n%s", query, got, want.String())
 			}

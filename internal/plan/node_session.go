@@ -179,28 +179,3 @@ func fuseSession(a *Aggregate, s *Session) Node {
 	}
 	return &Project{Input: out, Exprs: exprs}
 }
-
-// ExpandSessions writes the sessions that are left in terms of their numbers: the bounds are computed per session and joined to its rows.
-func ExpandSessions(root Node) Node {
-	return rebuild(root, func(n Node, _ func(Node) bool) Node {
-		s, ok := n.(*Session)
-		if !ok || s.Numbered {
-			return n
-		}
-		numbered := *s
-		numbered.Numbered = true
-		width, keys := len(s.Input.Types()), len(s.Keys)
-		t := s.Input.Types()[s.Time]
-		number := Col(width, row.T(row.Int64))
-		bounds := &Aggregate{Input: &numbered, Groups: append(slices.Clone(s.Keys), number), SessionEnd: 2}
-		for _, name := range []string{"min", "max"} {
-			bounds.Calls = append(bounds.Calls, AggregateCall{Name: name, Args: []*Expr{Col(s.Time, t)}, Type: t})
-		}
-		j := &Join{Kind: Inner, Left: &numbered, Right: bounds}
-		for i, k := range bounds.Groups {
-			j.Keys = append(j.Keys, JoinKey{Left: k, Right: Col(i, k.Type), NullsEqual: true})
-		}
-		cols := append(upTo(width), width+1+keys+1, width+1+keys+2)
-		return selectColumns(j, cols)
-	})
-}

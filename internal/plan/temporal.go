@@ -23,6 +23,15 @@ func AsksForTime(e *Expr) bool {
 
 const hintTemporal = "Compare a column with the time, as a condition of its own in WHERE or HAVING: at > now() - INTERVAL 1 HOUR."
 
+const hintMonths = "Months are not equally long, so the time less a month goes back at the ends of some. Write INTERVAL 30 DAYS, or date_trunc('day', now()) - INTERVAL 1 MONTH."
+
+// withMonths reports whether e adds a constant span of months or takes one away.
+func withMonths(e *Expr) bool {
+	return !e.Walk(func(x *Expr) bool {
+		return x.Kind != Constant || x.Type.Kind != row.Interval || x.Value.Null || x.Value.V.Months == 0
+	})
+}
+
 // TemporalsOf reads a predicate that asks for the time as comparisons with it, all of which must hold.
 func TemporalsOf(e *Expr) ([]Temporal, error) {
 	refused := fault.New(fault.FeatureNotSupported, "a condition on now() in this form cannot be kept up to date").WithHint(hintTemporal)
@@ -35,6 +44,9 @@ func TemporalsOf(e *Expr) ([]Temporal, error) {
 	}
 	if v, b, ok := distance(value, bound); ok {
 		value, bound = v, b
+	}
+	if withMonths(bound) {
+		refused = refused.WithHint(hintMonths)
 	}
 	isNow := func(x *Expr) bool { return x.Kind == Call && x.Name == "stream_now" && len(x.Args) == 0 }
 	if AsksForTime(value) || value.IsVolatile() || len(Columns(value)) == 0 || !monotoneIn(bound, isNow) || !orderedAsNumber(value.Type) {

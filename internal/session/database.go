@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidemill/tidemill/internal/admission"
@@ -85,6 +86,7 @@ type Database struct {
 	evaluator *duck.Evaluator
 	compiler  *scalar.Compiler
 	engine    *engine.Engine
+	started   atomic.Bool // the log has been replayed
 	hub       *hub.Hub
 	plans     planCache
 	system    map[string]*systemRelation
@@ -92,6 +94,7 @@ type Database struct {
 	admission *admission.Budget
 	rejects   *sideStream
 	late      *sideStream
+	written   atomic.Pointer[writtenLate] // nil once the log has been replayed
 	shared    sharedViews
 	foreign   ForeignCatalog
 
@@ -198,9 +201,16 @@ func openDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 	if err := db.restoreIdentities(ctx, committed); err != nil {
 		return nil, fmt.Errorf("reading back which events were stored: %w", err)
 	}
+	written, err := db.readLate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	db.written.Store(written)
 	if err := db.engine.Start(ctx); err != nil {
 		return nil, fmt.Errorf("replaying the log: %w", err)
 	}
+	db.started.Store(true)
+	db.written.Store(nil)
 	for _, r := range unsaved {
 		if err := db.startView(ctx, r); err != nil {
 			if ctx.Err() != nil {

@@ -420,7 +420,12 @@ func (db *Database) runView(ctx context.Context, r *catalog.Relation, n plan.Nod
 	r.AppendOnly = g.AppendOnly()
 	db.setTimes(r, n)
 	store := view.New(view.Options{Schema: r.Columns, Key: r.Key, AppendOnly: g.AppendOnly()})
-	err = db.engine.AddView(ctx, r, g, store, reads)
+	copies, err := db.copiesFor(ctx, g, reads)
+	if err != nil {
+		g.Close()
+		return err
+	}
+	err = db.engine.AddViewOver(ctx, r, g, store, reads, copies)
 	if errors.Is(err, engine.ErrNotSaved) {
 		return err
 	}

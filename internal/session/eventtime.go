@@ -70,7 +70,8 @@ func (db *Database) eventTime(r *catalog.Relation) *engine.EventTime {
 	db.timesMu.Lock()
 	delete(db.keyed, r.ID)
 	if len(r.Watermark.Per) > 0 {
-		db.keyed[r.ID] = &plan.KeyedTime{Column: r.Watermark.Column, Per: r.Watermark.Per, Mark: e}
+		db.keyed[r.ID] = &plan.KeyedTime{Column: r.Watermark.Column, Per: r.Watermark.Per, Mark: e,
+			Ahead: durationOption(r, "future_limit", futureLimit).Microseconds()}
 	}
 	db.timesMu.Unlock()
 	return &engine.EventTime{Created: r.CreatedAt, Per: r.Watermark.Per,

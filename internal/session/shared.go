@@ -130,7 +130,12 @@ func (db *Database) buildShared(ctx context.Context, p *selectPlan) (uint64, err
 	}
 	r.AppendOnly = g.AppendOnly()
 	store := view.New(view.Options{Schema: r.Columns, AppendOnly: g.AppendOnly()})
-	err = db.engine.AddView(ctx, r, g, store, reads)
+	copies, err := db.copiesFor(ctx, g, reads)
+	if err != nil {
+		g.Close()
+		return 0, err
+	}
+	err = db.engine.AddViewOver(ctx, r, g, store, reads, copies)
 	if db.fresh(p) {
 		return r.ID, err
 	}

@@ -36,6 +36,9 @@ func (db *Database) openSide(ctx context.Context, s *sideStream) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.mu.Lock()
 	s.wake, s.cancel = make(chan struct{}, 1), cancel
+	if len(s.queue) > 0 {
+		s.wake <- struct{}{} // noted before the writer was there
+	}
 	s.mu.Unlock()
 	s.done.Go(func() { db.writeSide(ctx, s) })
 	return nil

@@ -24,6 +24,7 @@ var temporalQueries = []string{
 	`SELECT id, at FROM t WHERE at = date_trunc('second', NOW)`,
 	`SELECT id, at FROM t WHERE at >= date_trunc('minute', NOW) AND n > 3`,
 	`SELECT id, at FROM t WHERE at::DATE = NOW::DATE`,
+	`SELECT id, at FROM t WHERE at + INTERVAL 31 DAYS <= date_trunc('day', NOW) + INTERVAL 1 MONTH`,
 	`SELECT id, at FROM t WHERE date_trunc('minute', at) = date_trunc('minute', NOW)`,
 	`SELECT id FROM t WHERE epoch(at) > epoch(NOW) - 7`,
 	`SELECT n, count(*) AS c, sum(id) AS s FROM t WHERE at > NOW - INTERVAL 30 SECONDS GROUP BY n`,
@@ -169,7 +170,7 @@ func TestTimeInFormsThatAreRefused(t *testing.T) {
 	d.must(`CREATE STREAM s (id INTEGER, n INTEGER, at TIMESTAMPTZ, WATERMARK FOR at AS at - INTERVAL 5 SECONDS)`)
 	for _, q := range []string{
 		`SELECT id, now() AS n FROM s`, `SELECT id FROM s WHERE at <> now()`, `SELECT id FROM s WHERE at > now() OR n = 1`, `SELECT id FROM s WHERE extract(hour FROM now()) > n`,
-		`SELECT id FROM s WHERE now() - at > INTERVAL 1 MONTH`, `SELECT id FROM s WHERE hour(at) = hour(now())`, `SELECT id FROM s WHERE random() < 0.5 AND at > now()`,
+		`SELECT id FROM s WHERE now() - at > INTERVAL 1 MONTH`, `SELECT id FROM s WHERE at > now() - INTERVAL 1 MONTH`, `SELECT id FROM s WHERE hour(at) = hour(now())`, `SELECT id FROM s WHERE random() < 0.5 AND at > now()`,
 		`SELECT count(*) FILTER (WHERE at > now()) FROM s`,
 	} {
 		_, err := d.run(`CREATE MATERIALIZED VIEW v AS ` + q)

@@ -137,6 +137,15 @@ var timedViews = []struct{ name, with, query string }{
 	{"named", "", `SELECT time_bucket(INTERVAL 10 SECONDS, at) AS w, name, count(*) AS n FROM a JOIN d USING (k) GROUP BY ALL`},
 	{"above", "", `SELECT k, count(*) AS n, sum(s) AS s FROM finals GROUP BY k`},
 	{"minutes", "emit = 'final'", `SELECT date_trunc('minute', w) AS m, sum(n) AS n FROM finals GROUP BY ALL`},
+	{"raw", "", `SELECT k, n, at, at + INTERVAL 1 HOUR AS later FROM a WHERE n % 7 > 0`},
+	{"overraw", "", `SELECT time_bucket(INTERVAL 10 SECONDS, later) AS w, count(*) AS n, sum(n) AS s FROM raw GROUP BY ALL`},
+	{"finalraw", "emit = 'final'", `SELECT date_trunc('minute', w) AS m, sum(n) AS n FROM overraw GROUP BY ALL`},
+	{"either", "", `SELECT k, n, at FROM raw UNION ALL SELECT k, n, at FROM b`},
+	{"different2", "", `SELECT DISTINCT k, date_trunc('minute', at) AS m FROM either`},
+	{"rawnear", "", `SELECT raw.k, raw.at, b.n FROM raw JOIN b ON raw.k = b.k AND b.at BETWEEN raw.at - INTERVAL 5 SECONDS AND raw.at + INTERVAL 5 SECONDS`},
+	{"finalnear", "", `SELECT f.k, f.w, b.n FROM finals AS f JOIN b ON f.k = b.k AND b.at BETWEEN f.w AND f.w + INTERVAL 10 SECONDS`},
+	{"finalnamed", "emit = 'final'", `SELECT time_bucket(INTERVAL 10 SECONDS, at) AS w, name, count(*) AS n FROM a JOIN d USING (k) GROUP BY ALL`},
+	{"overnamed", "", `SELECT date_trunc('minute', w) AS m, sum(n) AS n FROM finalnamed GROUP BY ALL`},
 	{"hops", "emit = 'final'", `SELECT window_start, window_end, k, count(*) AS n FROM hop(a, at, INTERVAL 5 SECONDS, INTERVAL 10 SECONDS) GROUP BY ALL`},
 }
 
@@ -147,7 +156,10 @@ func (d *timed) makeViews(suffix string) {
 		if v.with != "" {
 			with = " WITH (" + v.with + ")"
 		}
-		d.must(`CREATE MATERIALIZED VIEW ` + v.name + suffix + with + ` AS ` + strings.ReplaceAll(query, "FROM finals", "FROM finals"+suffix))
+		for _, below := range []string{"finals", "raw", "overraw", "either", "finalnamed"} {
+			query = strings.ReplaceAll(query+" ", "FROM "+below+" ", "FROM "+below+suffix+" AS "+below+" ")
+		}
+		d.must(`CREATE MATERIALIZED VIEW ` + v.name + suffix + with + ` AS ` + strings.ReplaceAll(query, " AS finals AS ", " AS "))
 	}
 }
 
