@@ -162,7 +162,7 @@ func (g *graphPart) append(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, g.mark)
 	dst = binary.LittleEndian.AppendUint64(dst, g.shape)
 	dst = binary.AppendUvarint(dst, uint64(g.workers))
-	for _, n := range []int64{g.timing.mark, g.timing.limit, g.timing.times.Before, g.timing.times.After, g.timing.times.Now, g.timing.times.Limit, g.ticks, g.late, g.bad} {
+	for _, n := range []int64{g.timing.mark, g.timing.taken, g.timing.times.Before, g.timing.times.After, g.timing.times.Now, g.timing.times.Taken, g.ticks, g.late, g.bad} {
 		dst = binary.AppendVarint(dst, n)
 	}
 	return appendBytes(dst, g.numbers)
@@ -294,7 +294,7 @@ func (s *scanner) parts(f func(id uint64, kind section, body []byte)) {
 func (s *scanner) graph() (g graphPart) {
 	g.mark, g.shape, g.workers = s.fixed(), s.fixed(), int(s.uvarint())
 	t := &g.timing
-	for _, p := range []*int64{&t.mark, &t.limit, &t.times.Before, &t.times.After, &t.times.Now, &t.times.Limit, &g.ticks, &g.late, &g.bad} {
+	for _, p := range []*int64{&t.mark, &t.taken, &t.times.Before, &t.times.After, &t.times.Now, &t.times.Taken, &g.ticks, &g.late, &g.bad} {
 		*p = s.varint()
 	}
 	g.numbers = slices.Clone(s.bytes())
@@ -320,7 +320,7 @@ func (s *scanner) batches(decode func(schema int, body []byte) (*row.Batch, erro
 
 // append encodes the clocks.
 func (cs *clocks) append(dst []byte) []byte {
-	dst = binary.AppendVarint(binary.AppendVarint(dst, cs.now), cs.log)
+	dst = binary.AppendVarint(dst, cs.now)
 	dst = binary.AppendUvarint(dst, uint64(len(cs.of)))
 	for _, id := range slices.Sorted(maps.Keys(cs.of)) {
 		dst = cs.of[id].append(binary.AppendUvarint(dst, id))
@@ -363,7 +363,7 @@ func (c *clock) append(dst []byte) []byte {
 
 // clocks reads what clocks.append has appended. What belongs to streams that are not there any more is left out.
 func (s *scanner) clocks(cs *clocks) {
-	cs.now, cs.log = s.varint(), s.varint()
+	cs.now = s.varint()
 	for n := s.count(); n > 0 && s.err == nil; n-- {
 		c := cs.of[s.uvarint()]
 		if c == nil {

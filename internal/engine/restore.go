@@ -237,7 +237,7 @@ func (e *Engine) restoreView(rel *catalog.Relation, graph *dataflow.Graph, store
 	}
 	v := &viewState{rel: rel, graph: graph, store: store, reads: reads}
 	v.time = newTiming(e.clockedStreams(v), graph.Resolution().Microseconds())
-	v.time.mark, v.time.limit, v.time.times = u.graph.timing.mark, u.graph.timing.limit, u.graph.timing.times
+	v.time.mark, v.time.taken, v.time.times = u.graph.timing.mark, u.graph.timing.taken, u.graph.timing.times
 	graph.SetTimes(v.time.times)
 	v.ticks.Store(u.graph.ticks)
 	v.late.Store(u.graph.late)
@@ -246,6 +246,7 @@ func (e *Engine) restoreView(rel *catalog.Relation, graph *dataflow.Graph, store
 	u.decode = func(_ int, body []byte) (*row.Batch, error) { return codec.Decode(body) }
 	e.views = append(e.views, v)
 	e.follow()
+	e.watched.running(v)
 	return true, ""
 }
 
