@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/tidemill/tidemill/internal/checkpoint"
@@ -49,17 +48,14 @@ type saver struct {
 	ticks   int              // since
 	writing bool             // a block is being written
 	gap     bool             // the last block could not be written: the next one does not follow on the ones before
+	overrun bool             // so much has changed while a block is being written that it is no longer noted
 	timer   <-chan time.Time
 	written chan written
 	done    chan struct{} // closed when the goroutine that writes has ended
 	blocks  chan *block
 	lost    []uint64 // relations that are gone since the last block: what was saved of them means nothing any more
-	counts  checkpointCounts
-}
 
-// checkpointCounts are what has been saved in this run.
-type checkpointCounts struct {
-	blocks, failures, bytes, stored, nanos, tick atomic.Int64
+	writtenBytes int64 // bytes, in this run
 }
 
 // unit is a relation with state: a table, or a view.
@@ -147,8 +143,17 @@ func newSaver(e *Engine, j *checkpoint.Journal) *saver {
 // note takes in what a tick changed.
 func (s *saver) note(t Tick) {
 	s.ticks++
+	if s.bytes > backlogBytes && s.writing && !s.overrun {
+		s.overrun = true // the disk stands still: everything will be saved as a whole again
+		for _, u := range s.units {
+			u.changes = nil
+		}
+	}
 	for id, b := range t.Changes {
 		s.bytes += b.Size()
+		if s.overrun {
+			continue
+		}
 		if u := s.units[id]; u != nil {
 			u.changes = append(u.changes, view.Change{Tick: t.Number, Batch: b})
 		}
@@ -414,12 +419,16 @@ func contentOf(u *unit) *view.Iterator {
 // settle takes in what became of the block that was written.
 func (s *saver) settle(w written) {
 	s.writing = false
+	if s.overrun && w.err == nil {
+		w.err = fmt.Errorf("writing took %s, in which too much changed to be kept for the next one", w.took.Round(time.Millisecond))
+	}
+	s.overrun = false
 	if w.err != nil {
 		if !s.gap {
 			s.e.logger.Warn("a checkpoint could not be written; the one before is kept, and it is tried again", "error", w.err)
 		}
 		s.gap = true
-		s.counts.failures.Add(1)
+		s.e.opts.Saves.Failed()
 		for _, u := range s.units { // what was taken is lost: everything has to be saved as a whole again
 			if u.rows != nil {
 				u.rows.Close()
@@ -432,11 +441,8 @@ func (s *saver) settle(w written) {
 		s.e.logger.Info("checkpoints are written again")
 	}
 	s.gap = false
-	s.counts.blocks.Add(1)
-	s.counts.bytes.Add(w.bytes)
-	s.counts.nanos.Add(int64(w.took))
-	s.counts.tick.Store(int64(w.block.tick))
-	s.counts.stored.Store(s.journal.Bytes())
+	s.e.opts.Saves.Saved(w.took, w.bytes, s.journal.Bytes())
+	s.writtenBytes += w.bytes
 	for i := range w.block.units {
 		p := &w.block.units[i]
 		u := p.unit
@@ -505,10 +511,10 @@ func (s *saver) close() {
 		s.settle(<-s.written)
 	}
 	for left := int64(closingBytes); s.e.restoring == nil && s.work() && left > 0 && !s.gap; {
-		before := s.counts.bytes.Load()
+		before := s.writtenBytes
 		s.save()
 		s.settle(<-s.written)
-		left -= s.counts.bytes.Load() - before + wholeBytesMin
+		left -= s.writtenBytes - before + wholeBytesMin
 	}
 	close(s.blocks)
 	<-s.done

@@ -48,8 +48,9 @@ type Options struct {
 	TickRows int
 	// Checkpoints is where the state is saved; nil saves nothing, and all state is made from the log at each start. The engine closes it.
 	Checkpoints *checkpoint.Journal
-	// Metrics and Tracer may be nil.
+	// Metrics, Saves and Tracer may be nil.
 	Metrics *metrics.Ticks
+	Saves   *metrics.Checkpoints
 	Tracer  *trace.Tracer
 }
 
@@ -222,6 +223,10 @@ func (e *Engine) Start(ctx context.Context) error {
 		bounds, err := e.opts.Log.Bounds(ctx, in.rel.Topic())
 		if err != nil {
 			return fmt.Errorf("finding the end of %s: %w", in.rel.Name, err)
+		}
+		if in.from > 0 && bounds.First > in.from {
+			e.logger.Error("records were removed by retention before views had seen them: the node was not running for longer than they were kept, or fell back to an old checkpoint",
+				"relation", in.rel.Name, "from", in.from, "to", bounds.First)
 		}
 		if !e.startReader(in, bounds.Next, replayed) {
 			return ErrClosed

@@ -2,8 +2,8 @@
 // gauges that are asked for when somebody scrapes. It is the only package that knows Prometheus' client.
 //
 // A Set holds the metrics of one node and serves them (Handler). There is no global registry and nothing registers itself: node makes the Set and hands each
-// part its piece: Ingest, Ticks, Queries and Subscriptions of a Database, Log, Doors. A nil piece counts nothing, so that a part works without.
-// A part that comes new, as checkpoints, gets a file and a piece of its own here.
+// part its piece: Ingest, Ticks, Checkpoints, Queries and Subscriptions of a Database, Log, Doors. A nil piece counts nothing, so that a part works without.
+// A part that comes new gets a file and a piece of its own here.
 //
 // # Cost
 //

@@ -34,6 +34,8 @@ func TestNilCountsNothing(t *testing.T) {
 	door.Rejected("x", 1)
 	door.Failed(errors.New("x"))
 	db.Ticks.Ended(1, 1)
+	db.Checkpoints.Saved(1, 1, 1)
+	db.Checkpoints.Failed()
 	db.Queries.Begun()
 	db.Queries.Ended(Select, time.Now())
 	db.Queries.Failed(errors.New("x"))

@@ -31,6 +31,7 @@ type Set struct {
 	ticks    tickVecs
 	queries  queryVecs
 	subs     subscriptionVecs
+	saves    checkpointVecs
 	state    *stateCollector
 
 	log   *Log
@@ -43,6 +44,7 @@ func New(version string) *Set {
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.gauge("build_info", "Always 1; the labels say what runs.", prometheus.Labels{"version": version, "goversion": runtime.Version()}).Set(1)
 	s.ingest, s.ticks, s.queries, s.subs = s.newIngest(), s.newTicks(), s.newQueries(), s.newSubscriptions()
+	s.saves = s.newCheckpoints()
 	s.log, s.doors = s.newLog(), s.newDoors()
 	s.state = newStateCollector()
 	s.registry.MustRegister(s.state)
@@ -55,6 +57,7 @@ type Database struct {
 	Ticks         *Ticks
 	Queries       *Queries
 	Subscriptions *Subscriptions
+	Checkpoints   *Checkpoints
 }
 
 // Database returns the pieces of the database of a name.
@@ -62,7 +65,7 @@ func (s *Set) Database(name string) *Database {
 	if s == nil {
 		return &Database{}
 	}
-	return &Database{Ingest: s.ingest.of(name), Ticks: s.ticks.of(name), Queries: s.queries.of(name), Subscriptions: s.subs.of(name)}
+	return &Database{Ingest: s.ingest.of(name), Ticks: s.ticks.of(name), Queries: s.queries.of(name), Subscriptions: s.subs.of(name), Checkpoints: s.saves.of(name)}
 }
 
 // Doors are the counts of connections and requests, nil for a nil Set.

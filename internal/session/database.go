@@ -185,7 +185,7 @@ func openDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 	db.hub = hub.New(db, o.Metrics.Subscriptions)
 	db.engine = engine.New(engine.Options{Log: o.Log, Logger: o.Logger, Workers: db.workers, Epoch: uint64(db.steady.now().UnixMicro()),
 		Committed: func(tx record.TxID) bool { return committed[tx] }, OnTick: db.hub.Tick, OnReject: db.rejectRows,
-		OnLate: db.noteLate, EventTime: db.eventTime, Now: db.steady.now, After: o.After, Checkpoints: journal, Metrics: o.Metrics.Ticks, Tracer: o.Tracer})
+		OnLate: db.noteLate, EventTime: db.eventTime, Now: db.steady.now, After: o.After, Checkpoints: journal, Metrics: o.Metrics.Ticks, Saves: o.Metrics.Checkpoints, Tracer: o.Tracer})
 	if journal != nil {
 		if err := db.engine.Recover(); err != nil {
 			return nil, err
