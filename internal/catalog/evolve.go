@@ -14,6 +14,18 @@ type Alteration struct {
 	Fill []*string `json:",omitempty"`
 }
 
+// ColumnID numbers a column of the relation as it is now; the column keeps its number through alterations.
+func (r *Relation) ColumnID(column int) int {
+	for v := len(r.Alterations); v > 0; v-- {
+		from := r.Alterations[v-1].From
+		if column >= len(from) || from[column] < 0 {
+			return v<<16 | column
+		}
+		column = from[column]
+	}
+	return column
+}
+
 // Conversion leads from the rows of a version of the relation's schema to those of the last one. Columns are followed through the
 // alterations in between, not by their names: a column that was dropped and added again is another one.
 func (r *Relation) Conversion(version int) (*row.Conversion, error) {

@@ -26,6 +26,8 @@ type Options struct {
 	EventTime func(relation, column string) []*plan.Expr
 	// Keyed returns what is known of a stream that has one watermark per key, nil for others; it may be nil itself.
 	Keyed func(relation string) *plan.KeyedTime
+	// Column numbers a relation's columns for the fingerprint, the same ones when others come or go; nil numbers them by position.
+	Column func(relation string, column int) int
 	// Final tells each row once, when the watermark says that it is final.
 	Final bool
 	// Resolution is how often filters that compare with the time look at it; 0 is a second.
@@ -48,7 +50,11 @@ func Build(root plan.Node, o Options) (*Graph, error) {
 	}
 	b.g.flows = make([][]*row.Batch, len(b.g.nodes))
 	h := fnv.New64a()
-	_, _ = fmt.Fprintf(h, "%s %v %v", plan.Fingerprint(root), b.g.types, o.Final)
+	column := o.Column
+	if column == nil {
+		column = func(_ string, c int) int { return c }
+	}
+	_, _ = fmt.Fprintf(h, "%s %v %v", plan.FingerprintBy(root, column), b.g.types, o.Final)
 	b.g.fingerprint = h.Sum64()
 	return b.g, nil
 }

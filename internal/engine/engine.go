@@ -212,7 +212,7 @@ func (e *Engine) Epoch() uint64 { return e.opts.Epoch }
 // Start reads what the inputs' topics hold and returns when all of it is in a published tick; from then on the engine follows the log.
 // A topic with a damaged record stops its relation and what reads it, not the others.
 func (e *Engine) Start(ctx context.Context) error {
-	if err := e.callErr(ctx, e.restore); err != nil {
+	if err := e.callErr(ctx, e.restoreGuarded); err != nil {
 		return err
 	}
 	e.queues.Lock()

@@ -309,6 +309,32 @@ func (e *Engine) restore() error {
 	return nil
 }
 
+// restoreGuarded is restore for a checkpoint of which nothing is known but its checksums: what it makes go wrong is damage.
+func (e *Engine) restoreGuarded() error {
+	err := guard(e.restore)
+	if err != nil && !errors.Is(err, checkpoint.ErrDamaged) {
+		err = fmt.Errorf("%w: %w", checkpoint.ErrDamaged, err)
+	}
+	return err
+}
+
+// SavedSince is the offset of the first record of a stream that the saved views have seen, 0 if it is not in the checkpoint; saved says whether the checkpoint has state
+// of a relation. They are asked before Start.
+func (e *Engine) SavedSince(relation uint64) (first log.Offset, saved bool) {
+	_ = e.call(context.Background(), func() {
+		if e.restoring == nil {
+			return
+		}
+		for _, in := range e.restoring.head.inputs {
+			if in.id == relation {
+				first = log.Offset(in.first)
+			}
+		}
+		saved = e.saved(relation) != nil
+	})
+	return first, saved
+}
+
 // load takes in one section.
 func (u *savedUnit) load(kind section, body []byte, tick uint64) error {
 	s := scanner{b: body}

@@ -277,6 +277,13 @@ func (e *Engine) stop(relation uint64, err error) {
 	e.published.advanced = make(chan struct{})
 }
 
+// Refuse makes the reading of a relation that is not there fail with a reason, until it is dropped.
+func (e *Engine) Refuse(relation uint64, why error) {
+	e.published.Lock()
+	defer e.published.Unlock()
+	e.published.stopped[relation] = why
+}
+
 // reportStopped tells of relations that stopped between two ticks.
 func (e *Engine) reportStopped() {
 	if e.opts.OnTick != nil && len(e.halted) > 0 {

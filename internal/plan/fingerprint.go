@@ -12,7 +12,12 @@ import (
 // one node or several makes no difference, nor does the order of the predicates of a filter. The text depends on this
 // version of the program.
 func Fingerprint(n Node) string {
-	f := fingerprinter{ids: map[string]int{}, nodes: map[Node]int{}}
+	return FingerprintBy(n, func(_ string, column int) int { return column })
+}
+
+// FingerprintBy is Fingerprint with other numbers for the columns of relations, so that a plan keeps its text when columns that it does not read come or go.
+func FingerprintBy(n Node, column func(relation string, column int) int) string {
+	f := fingerprinter{ids: map[string]int{}, nodes: map[Node]int{}, column: column}
 	for _, x := range Nodes(n) {
 		f.add(x)
 	}
@@ -24,6 +29,8 @@ type fingerprinter struct {
 	lines []string
 	ids   map[string]int
 	nodes map[Node]int
+	// column numbers the columns of relations.
+	column func(relation string, column int) int
 }
 
 func (f *fingerprinter) add(n Node) {
@@ -48,7 +55,13 @@ func (f *fingerprinter) line(n Node) string {
 	switch n := n.(type) {
 	case *Get:
 		part("get", strconv.Quote(n.Relation))
-		part("columns", ints(n.Columns))
+		columns := make([]int, len(n.Columns))
+		for i, c := range n.Columns {
+			if columns[i] = c; c >= 0 {
+				columns[i] = f.column(n.Relation, c)
+			}
+		}
+		part("columns", ints(columns))
 		part("types", typeList(n.Types()))
 		part("where", sorted(n.Filters))
 	case *Values:

@@ -81,11 +81,13 @@ func TestTextRoundTrip(t *testing.T) {
 	}
 }
 
-// outsideText tells the few values whose texts DuckDB does not read.
+// outsideText tells the few values whose texts are not read back.
 func outsideText(v Value) bool {
 	switch v.Type.Kind {
 	case Interval:
 		return v.V.Micros/microsPerHour > 999_999_999 || v.V.Micros/microsPerHour < -999_999_999
+	case Other:
+		return strings.HasPrefix(v.S, `"`) // is held as JSON, and its text has no quotes
 	case Date:
 		return v.I == math.MinInt32
 	case Timestamp, TimestampTZ:

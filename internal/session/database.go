@@ -98,6 +98,7 @@ type Database struct {
 	shared    sharedViews
 	foreign   ForeignCatalog
 
+	checkpoints string // the directory, empty for none
 	// statements are the positions of what SQL statements wrote, which all reads wait for.
 	statements Writes
 
@@ -155,6 +156,7 @@ func openDatabase(ctx context.Context, o DatabaseOptions) (db *Database, err err
 	if db.admission = o.Admission; db.admission == nil {
 		db.admission = admission.New(admissionBytes)
 	}
+	db.checkpoints = o.CheckpointDir
 	db.dedupe.most = dedupeBytesMax
 	db.dedupe.window, db.dedupe.elapsed = min(o.DedupeWindow, maxDedupeWindow), o.Elapsed
 	defer func() {
@@ -355,7 +357,12 @@ func (db *Database) restore(ctx context.Context) (unsaved []*catalog.Relation, e
 		case catalog.Stream, catalog.Table:
 			err = db.openStored(r, false)
 		case catalog.MaterializedView:
-			if err = db.startView(ctx, r); errors.Is(err, engine.ErrNotSaved) {
+			if err = db.startView(ctx, r); errors.Is(err, engine.ErrNotSaved) && db.irreplaceable(ctx, r) {
+				err = db.setAside(r, err)
+				db.logger.Error("a view could not be built again", "view", r.Name, "error", err)
+				db.noteUnbuilt(r, err)
+				err = nil
+			} else if errors.Is(err, engine.ErrNotSaved) {
 				db.logger.Info("a view is built again", "view", r.Name, "why", err)
 				unsaved, err = append(unsaved, r), nil
 			} else if err != nil && ctx.Err() == nil {

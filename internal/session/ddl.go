@@ -450,6 +450,7 @@ func (db *Database) compile(n plan.Node, r *catalog.Relation) (*dataflow.Graph, 
 	}
 	g, err := dataflow.Build(n, dataflow.Options{Workers: db.workersOf(r), Compiler: db.compiler, AppendOnly: db.appendOnly,
 		Schema:    func(name string) row.Schema { return db.catalog.Get(name).Columns },
+		Column:    func(name string, column int) int { return db.catalog.Get(name).ColumnID(column) },
 		EventTime: db.bounds, Keyed: db.keyedTime, Final: r.Options["emit"] == "final", Resolution: durationOption(r, "resolution", 0)})
 	if err != nil {
 		return nil, nil, userError(err)

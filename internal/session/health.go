@@ -170,6 +170,7 @@ func (db *Database) Problems() []Problem { return db.health.look(db.now(), db.pa
 
 // noteUnbuilt remembers a view that could not be built again.
 func (db *Database) noteUnbuilt(r *catalog.Relation, err error) {
+	db.engine.Refuse(r.ID, err)
 	db.health.mu.Lock()
 	defer db.health.mu.Unlock()
 	if db.health.unbuilt == nil {

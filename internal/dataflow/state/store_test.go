@@ -43,7 +43,7 @@ func TestArrayGrowsOneByOne(t *testing.T) {
 			t.Fatalf("element %d is %d", n, *a.At(n))
 		}
 	}
-	if got, want := a.Bytes(), int64(3*PageRows*8); got != want {
+	if got, want := a.Bytes(), int64(3*PageRows*8+3*PageRows>>wordBits*8); got != want {
 		t.Fatalf("%d bytes, want %d", got, want)
 	}
 }
