@@ -310,38 +310,50 @@ func (s *saver) drop(id uint64) {
 	delete(s.units, id)
 }
 
-// plan divides the bytes of everything that a block saves among units: that whose cycle is under way, or whose last one began first, and small ones with it. Once all were
-// saved as a whole, that is done again only when there is much to let go of.
+// plan divides the bytes that a block saves of whole units among them: those that were never saved as a whole come first, the small ones before the large; what is left
+// goes to the one whose cycle is under way, or whose last one began first. Once all were saved as a whole, that is done again only when there is much to let go of.
 func (s *saver) plan(bytes int) map[*unit]int {
 	var order []*unit
 	total := int64(0)
+	running := false
 	for _, u := range s.units {
-		if u.codec != nil {
-			order = append(order, u)
-			total += u.size()
+		if u.codec == nil {
+			continue
+		}
+		order = append(order, u)
+		total += u.size()
+		running = running || u.running
+		if !u.whole {
+			bytes = wholeBytesMax
 		}
 	}
 	again := s.journal.Bytes() > max(journalBytesMin, 3*total)
 	slices.SortFunc(order, func(a, b *unit) int {
 		switch {
-		case a.running != b.running:
-			return flagOrder(a.running)
 		case a.whole != b.whole:
 			return flagOrder(b.whole)
+		case !a.whole:
+			return cmp.Or(cmp.Compare(a.size(), b.size()), cmp.Compare(a.id, b.id))
+		case a.running != b.running:
+			return flagOrder(a.running)
 		}
 		return cmp.Or(cmp.Compare(a.complete, b.complete), cmp.Compare(a.id, b.id))
 	})
 	out := map[*unit]int{}
 	for _, u := range order {
 		size := int(min(u.size(), math.MaxInt32)) + unitBytes
-		if u.whole && !u.running && !again || len(out) > 0 && (size > bytes || u.running) {
-			continue
+		switch {
+		case bytes <= 0:
+			return out
+		case u.whole && !u.running && !again:
+		case u.running:
+			out[u], bytes = bytes, 0
+		case size <= bytes:
+			out[u] = 2*size + unitBytes // what is encoded may be larger than what is in memory
+			bytes -= size
+		case !running: // one large unit at a time
+			out[u], bytes = bytes, 0
 		}
-		out[u] = max(bytes, size)
-		if len(out) == 1 && size > bytes || u.running {
-			out[u] = bytes
-		}
-		bytes -= min(size, bytes)
 	}
 	return out
 }
