@@ -290,7 +290,7 @@ func (b *builder) lowerRecursive(n *plan.Recursive) (lowered, error) {
 		inputTypes = append(inputTypes, l.types)
 	}
 	o := b.Options
-	o.Workers = 1
+	o.Workers, o.Column = 1, nil // its inputs are no relations
 	o.AppendOnly = func(relation string) bool { return known[relation].appendOnly }
 	o.Schema = func(relation string) (s row.Schema) {
 		for _, t := range known[relation].types {
