@@ -67,6 +67,7 @@ type unit struct {
 
 	changes []view.Change // since the last block
 	steps   int64         // of the view at the last block
+	size    int64         // when the last block was planned
 
 	// Of the cycle under way.
 	running bool
@@ -321,7 +322,8 @@ func (s *saver) plan(bytes int) map[*unit]int {
 			continue
 		}
 		order = append(order, u)
-		total += u.size()
+		u.size = u.bytes()
+		total += u.size
 		running = running || u.running
 		if !u.whole {
 			bytes = wholeBytesMax
@@ -333,7 +335,7 @@ func (s *saver) plan(bytes int) map[*unit]int {
 		case a.whole != b.whole:
 			return flagOrder(b.whole)
 		case !a.whole:
-			return cmp.Or(cmp.Compare(a.size(), b.size()), cmp.Compare(a.id, b.id))
+			return cmp.Or(cmp.Compare(a.size, b.size), cmp.Compare(a.id, b.id))
 		case a.running != b.running:
 			return flagOrder(a.running)
 		}
@@ -341,7 +343,7 @@ func (s *saver) plan(bytes int) map[*unit]int {
 	})
 	out := map[*unit]int{}
 	for _, u := range order {
-		size := int(min(u.size(), math.MaxInt32)) + unitBytes
+		size := int(min(u.size, math.MaxInt32)) + unitBytes
 		switch {
 		case bytes <= 0:
 			return out
@@ -366,10 +368,10 @@ func flagOrder(a bool) int {
 	return 1
 }
 
-// size is about what the unit takes when it is saved as a whole.
-func (u *unit) size() int64 {
+// bytes is about what the unit takes when it is saved as a whole.
+func (u *unit) bytes() int64 {
 	if u.view != nil {
-		return u.view.graph.Bytes() + u.view.store.Stats().Bytes
+		return u.view.bytes.Load() + u.view.store.Stats().Bytes
 	}
 	return u.of.(*view.Store).Stats().Bytes
 }
